@@ -1,0 +1,34 @@
+/**
+ * Digests: the second window of the pure folders to the platform (deterministic, synchronous).
+ */
+import { createHmac, hash as oneShotHash, timingSafeEqual } from 'node:crypto';
+
+/** SHA-1 of the bytes: 20 bytes. */
+export function sha1(bytes: Uint8Array): Uint8Array {
+  return oneShotHash('sha1', bytes, 'buffer');
+}
+
+/** SHA-256 of the bytes: 32 bytes. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return oneShotHash('sha256', bytes, 'buffer');
+}
+
+/** MD5 of latin1 text as 32 lower-case hexadecimal digits (HTTP digest, RFC 8760). */
+export function md5Hex(latin1Text: string): string {
+  return oneShotHash('md5', Buffer.from(latin1Text, 'latin1'), 'hex');
+}
+
+/** SHA-256 of latin1 text as 64 lower-case hexadecimal digits (HTTP digest, RFC 8760). */
+export function sha256Hex(latin1Text: string): string {
+  return oneShotHash('sha256', Buffer.from(latin1Text, 'latin1'), 'hex');
+}
+
+/** HMAC-SHA-256: 32 bytes. */
+export function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+  return createHmac('sha256', key).update(bytes).digest();
+}
+
+/** Compares in time that depends on the lengths only. */
+export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}

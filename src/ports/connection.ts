@@ -1,0 +1,50 @@
+import type { Outcome } from '../base/outcome.ts';
+import type { Certificate } from './certificates.ts';
+
+/** An IP address in text form (no brackets, no zone) and a port. */
+export interface TransportAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * A TLS (or DTLS) connection on which both sides proved possession of the key of the certificate
+ * they showed. Whether that certificate is acceptable is for the core to decide.
+ */
+export interface SecureConnection {
+  readonly role: 'client' | 'server';
+  readonly local: TransportAddress;
+  readonly remote: TransportAddress;
+  /** Leaf first, as received; never empty. */
+  readonly peerChain: readonly Certificate[];
+  /** Bytes handed to `send` and not yet taken by the network. */
+  readonly bufferedBytes: number;
+  /** Data that arrives before a handler is set is kept (bounded) and delivered then. Set exactly once. */
+  setHandler(handler: ConnectionHandler): void;
+  /** Queues bytes. Ignored after close. */
+  send(bytes: Uint8Array): void;
+  /** Sends what is queued, then closes. Idempotent. */
+  close(reason: string): void;
+}
+
+export interface ConnectionHandler {
+  /** Stream bytes in order; boundaries mean nothing. */
+  data(bytes: Uint8Array): void;
+  /** `bufferedBytes` fell below the low-water mark after it was above the high one. */
+  drained?(): void;
+  /** The last event; also after our own close. */
+  closed(reason: string): void;
+}
+
+/** Opens connections with the node's own certificate. */
+export interface Dialer {
+  /**
+   * Connects and completes the handshake; `done` is called later, exactly once.
+   * A call of the returned function abandons the attempt (then `done` reports a failure).
+   */
+  dial(
+    target: TransportAddress,
+    timeoutMs: number,
+    done: (outcome: Outcome<SecureConnection>) => void,
+  ): () => void;
+}
