@@ -117,6 +117,7 @@ export interface StatResult {
 /** `code`: error_code of RFC 6940 §6.3.3.1, or 0 when no answer came (`timeout`), the link was refused, or this peer cannot. */
 export interface OverlayError {
   readonly code: number;
-  readonly reason: 'timeout' | 'error-response' | 'unreachable' | 'wrong-peer' | 'not-joined' | 'invalid';
+  readonly reason:
+    'timeout' | 'error-response' | 'unreachable' | 'wrong-peer' | 'not-joined' | 'invalid';
   readonly text: string;
 }

@@ -36,8 +36,7 @@ export interface OverlayConfig {
   readonly requiredKinds: readonly KindParameters[];
   /** RFC 7904 §3.4; `undefined` = no restriction element, any AOR is valid. */
   readonly domainRestriction:
-    | { readonly enable: boolean; readonly patterns: readonly string[] }
-    | undefined;
+    { readonly enable: boolean; readonly patterns: readonly string[] } | undefined;
 }
 
 /** One `<kind>` of the configuration. */
@@ -55,8 +54,4 @@ export interface KindParameters {
 export type DataModel = 'SINGLE' | 'ARRAY' | 'DICTIONARY';
 
 export type AccessControl =
-  | 'USER-MATCH'
-  | 'NODE-MATCH'
-  | 'USER-NODE-MATCH'
-  | 'NODE-MULTIPLE'
-  | 'NODE-ID-MATCH';
+  'USER-MATCH' | 'NODE-MATCH' | 'USER-NODE-MATCH' | 'NODE-MULTIPLE' | 'NODE-ID-MATCH';

@@ -13,5 +13,4 @@ export interface Store {
 }
 
 export type StoreOperation =
-  | { readonly put: string; readonly value: Uint8Array }
-  | { readonly delete: string };
+  { readonly put: string; readonly value: Uint8Array } | { readonly delete: string };
