@@ -1,0 +1,1 @@
+export type DigestAlgorithm = 'MD5' | 'SHA-256';

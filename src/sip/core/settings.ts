@@ -1,0 +1,54 @@
+import type { DigestAlgorithm } from '../auth/authenticator.ts';
+
+/** Settings of the SIP roles; all times with their unit in the name. */
+export interface SipSettings {
+  readonly registrar: RegistrarSettings;
+  readonly proxy: ProxySettings;
+  readonly auth: AuthSettings;
+  /** Value of Server in answers of our own; empty = none. */
+  readonly serverName: string;
+}
+
+export interface RegistrarSettings {
+  /** Shortest granted interval; a shorter request (above 0, below one hour) is answered 423. */
+  readonly minExpiresS: number;
+  /** Longest granted interval. */
+  readonly maxExpiresS: number;
+  readonly defaultExpiresS: number;
+  /** How long an answer waits for {@link RegistrationAdmission}. */
+  readonly admissionTimeoutMs: number;
+}
+
+export interface ProxySettings {
+  /** Above 180000 by RFC 3261 §16.6; restarted by provisional responses. */
+  readonly timerCMs: number;
+  readonly maxBreadth: number;
+  /** Answer an initial INVITE with 100 at once. */
+  readonly maxForwards: number;
+}
+
+export interface AuthSettings {
+  /** Requests of phones other than REGISTER are challenged. */
+  readonly challengeRequests: boolean;
+  readonly nonceLifetimeMs: number;
+}
+
+/** Policy of one listener (a name of `Flow.listener`). */
+export interface ListenerPolicy {
+  readonly algorithms: readonly DigestAlgorithm[];
+  readonly role: 'proxy' | 'redirect';
+}
+
+export const defaultSipSettings: SipSettings = {
+  registrar: {
+    minExpiresS: 60,
+    maxExpiresS: 3600,
+    defaultExpiresS: 3600,
+    admissionTimeoutMs: 2000,
+  },
+  proxy: { timerCMs: 181_000, maxBreadth: 60, maxForwards: 70 },
+  auth: { challengeRequests: true, nonceLifetimeMs: 300_000 },
+  serverName: 'Chordial',
+};
+
+export const defaultListenerPolicy: ListenerPolicy = { algorithms: ['MD5'], role: 'proxy' };

@@ -1,0 +1,108 @@
+import type { Outcome } from '../../base/outcome.ts';
+import type { Flow } from '../../ports/flow.ts';
+import type { SipFailure } from '../core/failure.ts';
+import type { SipRequest } from '../message/message.ts';
+
+/** One place a request may be sent to. RFC 3261 §16.5. */
+export interface ProxyTarget {
+  /** The new Request-URI, without angle brackets. */
+  readonly uri: string;
+  /** 0..1000; targets of equal q ring together, lower ones only after the higher ones failed. */
+  readonly q: number;
+  /** Route values to push (with angle brackets), first hop first. */
+  readonly route: readonly string[];
+  readonly side: 'phone' | 'overlay' | 'outside';
+  /**
+   * Finds or opens the flow. `done` is called exactly once, later or inside the call. The returned
+   * function gives the attempt up (then `done` need not be called). A failure counts as that branch's answer.
+   */
+  open(done: (outcome: Outcome<Flow, SipFailure>) => void): () => void;
+  /**
+   * Other ways to the same phone: tried in turn after 408 or 430, after 480 that was not the phone's own
+   * answer, or when `open` failed. At most {@link limits.sip.proxy.alternates}.
+   */
+  readonly alternates?: readonly ProxyTarget[];
+  /** For logs. */
+  readonly label: string;
+  /** Headers to set on the forwarded request (replacing rows of that name). */
+  readonly extraHeaders?: readonly (readonly [name: string, value: string])[];
+}
+
+export interface ResolveContext {
+  /** As received, Route values of our own already removed. */
+  readonly request: SipRequest;
+  /** The flow the request came on. */
+  readonly flow: Flow;
+  /** Canonical address of record of the Request-URI when its domain is served here, else `undefined`. */
+  readonly aor: string | undefined;
+  /** Canonical user part of the authenticated sender, `undefined` when not authenticated. */
+  readonly authenticatedUser: string | undefined;
+  /** The request came over the overlay: only local bindings may be named. */
+  readonly fromOverlay: boolean;
+}
+
+export interface TargetSink {
+  /** May be called repeatedly as targets become known, within `resolve` or later; ignored after `done`. */
+  targets(targets: readonly ProxyTarget[]): void;
+  /** No more targets. The failure is the answer when there was no target at all (404, 480, …). */
+  done(failure?: SipFailure): void;
+}
+
+/** Turns a Request-URI into targets: local bindings, overlay lookup, outside domains. */
+export interface TargetResolver {
+  /** The returned function gives the search up; no calls follow it. */
+  resolve(context: ResolveContext, sink: TargetSink): () => void;
+}
+
+/** Via sent-by of one hop. */
+export interface ViaSentBy {
+  /** With brackets when IPv6. */
+  readonly host: string;
+  readonly port?: number;
+  /** Parameters before the branch, each starting with `;`. */
+  readonly extraParams?: string;
+}
+
+/** What an own Route or Record-Route value says. */
+export type OwnRoute =
+  /** Ours, without a flow (preloaded route, overlay side). */
+  | { readonly kind: 'plain' }
+  /** Ours, names a flow with a genuine token. */
+  | { readonly kind: 'flow'; readonly flowId: string }
+  /** Ours, but the token is not genuine: answer 403. RFC 5626 §5.3.1. */
+  | { readonly kind: 'forged' };
+
+/**
+ * How this server writes itself into messages, and how it finds the next hop of a Route.
+ * The adapter wraps the one of `createPhoneHops` and adds overlay connections.
+ */
+export interface HopAddressing {
+  /** Sent-by for requests leaving on the flow. */
+  via(flow: Flow): ViaSentBy;
+  /** Record-Route URI (no brackets, with `lr`) for the side of the dialog reached by the flow. */
+  recordRoute(flow: Flow, secure: boolean): string;
+  /** `undefined` when the Route or Request-URI is not one this server wrote or answers for. */
+  ownRoute(uri: string): OwnRoute | undefined;
+  /**
+   * Finds or opens the flow to the next hop: a foreign Route value, or the Request-URI when no Route is
+   * left. `done` exactly once, later or inside the call; the returned function gives up.
+   */
+  openRoute(
+    uri: string,
+    context: { readonly request: SipRequest; readonly flow: Flow },
+    done: (outcome: Outcome<Flow, SipFailure>) => void,
+  ): () => void;
+}
+
+/** Checks a request that came over the overlay: does the From belong to the connecting node? */
+export interface CallerScreen {
+  /**
+   * `done` exactly once, later or inside the call: the request to go on with (the same, or one with the
+   * identity removed), or the refusal (403).
+   */
+  screen(
+    request: SipRequest,
+    flow: Flow,
+    done: (outcome: Outcome<SipRequest, SipFailure>) => void,
+  ): void;
+}
