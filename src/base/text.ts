@@ -21,7 +21,7 @@ export function utf8Decode(bytes: Uint8Array): string | undefined {
 
 /** Maps each byte to the code point of the same number (0..255). Never fails; exact inverse of {@link latin1Encode}. */
 export function latin1Decode(bytes: Uint8Array): string {
-  return asBuffer(bytes).latin1Slice(0, bytes.length);
+  return asBuffer(bytes).toString('latin1');
 }
 
 /** Maps each code unit to its low byte. Exact inverse of {@link latin1Decode} for code units up to 255. */
@@ -31,7 +31,7 @@ export function latin1Encode(text: string): Uint8Array {
 
 /** Lower-case hexadecimal. */
 export function hexEncode(bytes: Uint8Array): string {
-  return asBuffer(bytes).hexSlice(0, bytes.length);
+  return asBuffer(bytes).toString('hex');
 }
 
 /** Decodes hexadecimal of either case; `undefined` for an odd length or a foreign character. */
@@ -43,7 +43,7 @@ export function hexDecode(text: string): Uint8Array | undefined {
 
 /** Standard base64 with padding (RFC 4648 §4). */
 export function base64Encode(bytes: Uint8Array): string {
-  return asBuffer(bytes).base64Slice(0, bytes.length);
+  return asBuffer(bytes).toString('base64');
 }
 
 /** Decodes standard base64, ignoring white space; `undefined` when anything else is foreign or the padding is wrong. */
