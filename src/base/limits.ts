@@ -9,4 +9,11 @@ export const limits = {
   destinationListEntries: 64,
   /** Certificates carried in one SecurityBlock. */
   securityBlockCertificates: 32,
+  /** XML documents (configuration documents). */
+  xml: {
+    documentBytes: 1 << 20,
+    elements: 20_000,
+    depth: 16,
+    attributesPerElement: 32,
+  },
 } as const;
