@@ -16,4 +16,20 @@ export const limits = {
     depth: 16,
     attributesPerElement: 32,
   },
+  /** Overlay links (RFC 6940 §6.6). */
+  link: {
+    /** Messages sent and not yet acknowledged, per link. */
+    unacknowledgedMessages: 4096,
+    /** Bytes waiting for the network, per link; sends beyond are refused. */
+    bufferedBytes: 4 << 20,
+    /** RTO before the first measurement (RFC 6298 §2.1). */
+    initialRtoMs: 1000,
+    /** Floor of the RTO: below it, pauses of a busy process would look like failures. */
+    minimumRtoMs: 500,
+    maximumRtoMs: 60_000,
+    /** A link that stopped acknowledging is kept this long after its RTO (RFC 6940 §6.6.5). */
+    suspectKeptMs: 30_000,
+    /** Time for an Error_Message_Too_Large before the link closes itself. */
+    oversizedGraceMs: 1000,
+  },
 } as const;

@@ -1,0 +1,128 @@
+/** Cuts the byte stream of a link into frames. RFC 6940 §6.6.2; cost is linear in the bytes. */
+import { ackFrameBytes, ackFrameType, dataFrameHeaderBytes, dataFrameType } from './frames.ts';
+
+export interface Deframer {
+  /** The next bytes of the stream, of any length; calls the sink for each whole frame in them. */
+  push(bytes: Uint8Array): void;
+}
+
+/** After `oversized` or `invalid` no further call is made. */
+export interface DeframerSink {
+  data(sequence: number, message: Uint8Array): void;
+  ack(sequence: number, received: number): void;
+  /** A message above the limit; `prefix` is `undefined` when its forwarding header alone is above it. */
+  oversized(prefix: Uint8Array | undefined): void;
+  invalid(type: number): void;
+}
+
+/** Fixed part of the forwarding header and the place of its three list lengths. RFC 6940 §6.3.2. */
+const fixedHeaderBytes = 38;
+const listLengthsOffset = 32;
+
+/**
+ * Holds at most one incomplete frame: up to the limit for a message within it, up to the limit and
+ * the end of the forwarding header for one above it.
+ */
+export function createDeframer(maxMessageBytes: () => number, sink: DeframerSink): Deframer {
+  /** The incomplete frame: `held.length` bytes are wanted before it is looked at again. */
+  let held: Uint8Array | undefined;
+  let have = 0;
+  let stopped = false;
+
+  /** Handles the frame at `offset`: its length when it was whole, else minus the bytes wanted. */
+  function frameAt(bytes: Uint8Array, offset: number): number {
+    const available = bytes.length - offset;
+    const type = bytes[offset];
+    if (type === dataFrameType) {
+      if (available < dataFrameHeaderBytes) return -dataFrameHeaderBytes;
+      const length =
+        ((bytes[offset + 5] ?? 0) << 16) |
+        ((bytes[offset + 6] ?? 0) << 8) |
+        (bytes[offset + 7] ?? 0);
+      const limit = maxMessageBytes();
+      if (length > limit) return oversizedAt(bytes, offset, length, limit);
+      const end = dataFrameHeaderBytes + length;
+      if (available < end) return -end;
+      sink.data(
+        readU32(bytes, offset + 1),
+        bytes.subarray(offset + dataFrameHeaderBytes, offset + end),
+      );
+      return end;
+    }
+    if (type === ackFrameType) {
+      if (available < ackFrameBytes) return -ackFrameBytes;
+      sink.ack(readU32(bytes, offset + 1), readU32(bytes, offset + 5));
+      return ackFrameBytes;
+    }
+    stopped = true;
+    sink.invalid(type ?? 0);
+    return available;
+  }
+
+  function oversizedAt(bytes: Uint8Array, offset: number, length: number, limit: number): number {
+    const start = offset + dataFrameHeaderBytes;
+    const available = bytes.length - offset;
+    const fixedEnd = dataFrameHeaderBytes + Math.min(fixedHeaderBytes, length);
+    if (available < fixedEnd) return -fixedEnd;
+    let headerBytes = fixedHeaderBytes;
+    for (let i = start + listLengthsOffset; i < start + fixedHeaderBytes; i += 2) {
+      headerBytes += ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
+    }
+    if (length >= fixedHeaderBytes && headerBytes <= Math.min(limit, length)) {
+      if (available < dataFrameHeaderBytes + headerBytes)
+        return -(dataFrameHeaderBytes + headerBytes);
+      stopped = true;
+      sink.oversized(bytes.subarray(start, Math.min(bytes.length, start + length)));
+    } else {
+      stopped = true;
+      sink.oversized(undefined);
+    }
+    return available;
+  }
+
+  /** Adds bytes to the held frame; returns how many it took. */
+  function fill(wanted: Uint8Array, bytes: Uint8Array, offset: number): number {
+    const taken = Math.min(wanted.length - have, bytes.length - offset);
+    wanted.set(bytes.subarray(offset, offset + taken), have);
+    have += taken;
+    return taken;
+  }
+
+  return {
+    push(bytes) {
+      let offset = 0;
+      while (offset < bytes.length && !stopped) {
+        if (held === undefined) {
+          const used = frameAt(bytes, offset);
+          if (used > 0) {
+            offset += used;
+          } else {
+            held = new Uint8Array(-used);
+            have = 0;
+          }
+          continue;
+        }
+        offset += fill(held, bytes, offset);
+        if (have < held.length) return;
+        const used = frameAt(held, 0);
+        if (used > 0) {
+          held = undefined;
+        } else {
+          const longer = new Uint8Array(-used);
+          longer.set(held);
+          held = longer;
+        }
+      }
+    },
+  };
+}
+
+function readU32(bytes: Uint8Array, offset: number): number {
+  return (
+    (((bytes[offset] ?? 0) << 24) |
+      ((bytes[offset + 1] ?? 0) << 16) |
+      ((bytes[offset + 2] ?? 0) << 8) |
+      (bytes[offset + 3] ?? 0)) >>>
+    0
+  );
+}

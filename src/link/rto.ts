@@ -1,0 +1,41 @@
+/** Round-trip estimation of one connection. RFC 6298 §2, RFC 6940 §6.6.3.1. */
+import { limits } from '../base/limits.ts';
+
+export interface RtoEstimator {
+  /** Smoothed round-trip time; `undefined` before the first sample. */
+  readonly rttMs: number | undefined;
+  /** Retransmission time-out: whole milliseconds, within the bounds of `limits.link`. */
+  readonly rtoMs: number;
+  /** One measured round trip, milliseconds with fraction; negative values count as 0. */
+  sample(rttMs: number): void;
+}
+
+const alpha = 1 / 8;
+const beta = 1 / 4;
+
+export function createRtoEstimator(): RtoEstimator {
+  let smoothed: number | undefined;
+  let variation = 0;
+  let rtoMs: number = limits.link.initialRtoMs;
+
+  return {
+    get rttMs() {
+      return smoothed;
+    },
+    get rtoMs() {
+      return rtoMs;
+    },
+    sample(rttMs) {
+      const r = Math.max(0, rttMs);
+      if (smoothed === undefined) {
+        smoothed = r;
+        variation = r / 2;
+      } else {
+        variation = (1 - beta) * variation + beta * Math.abs(smoothed - r);
+        smoothed = (1 - alpha) * smoothed + alpha * r;
+      }
+      const computed = Math.ceil(smoothed + Math.max(1, 4 * variation));
+      rtoMs = Math.min(limits.link.maximumRtoMs, Math.max(limits.link.minimumRtoMs, computed));
+    },
+  };
+}
