@@ -1,0 +1,248 @@
+/** Every setting of a box: what it means, its type, its default, and the ways to give it. */
+import convict from 'convict';
+
+convict.addFormat({
+  name: 'strings',
+  validate(value: unknown) {
+    if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
+      throw new Error('must be a list of strings');
+    }
+  },
+  coerce: (value: unknown) =>
+    typeof value === 'string' ? value.split(',').filter((part) => part !== '') : value,
+});
+convict.addFormat({
+  name: 'digest-algorithms',
+  validate(value: unknown) {
+    const allowed = ['MD5', 'SHA-256'];
+    if (
+      !Array.isArray(value) ||
+      value.length === 0 ||
+      !value.every((v) => allowed.includes(v as string))
+    ) {
+      throw new Error('must be a non-empty list of MD5 and SHA-256');
+    }
+  },
+  coerce: (value: unknown) => (typeof value === 'string' ? value.split(',') : value),
+});
+convict.addFormat({
+  name: 'listeners',
+  validate(value: unknown) {
+    const transports = ['udp', 'tcp', 'tls', 'ws', 'wss'];
+    const isListener = (item: unknown): boolean => {
+      if (typeof item !== 'object' || item === null) return false;
+      const { name, transport, address, port } = item as Record<string, unknown>;
+      return (
+        typeof name === 'string' &&
+        transports.includes(transport as string) &&
+        typeof address === 'string' &&
+        typeof port === 'number'
+      );
+    };
+    if (!Array.isArray(value) || !value.every(isListener)) {
+      throw new Error('must be a list of {name, transport: udp|tcp|tls|ws|wss, address, port}');
+    }
+  },
+  coerce: (value: unknown) => (typeof value === 'string' ? (JSON.parse(value) as unknown) : value),
+});
+
+/** One SIP listener as a settings file gives it. */
+export interface ListenerSettings {
+  readonly name: string;
+  readonly transport: 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
+  readonly address: string;
+  readonly port: number;
+  /** `proxy` (default) or `redirect`. */
+  readonly role?: 'proxy' | 'redirect';
+  readonly digest?: readonly ('MD5' | 'SHA-256')[];
+}
+
+const positive = (doc: string, fallback: number, env: string): NumberSetting => ({
+  doc,
+  format: 'nat',
+  default: fallback,
+  env,
+});
+interface NumberSetting {
+  doc: string;
+  format: string;
+  default: number;
+  env: string;
+}
+
+export const settingsSchema = {
+  domain: {
+    doc: 'Overlay name; also the SIP domain and the digest realm on every box.',
+    format: String,
+    default: 'lab.example',
+    env: 'CHORDIAL_DOMAIN',
+  },
+  log: {
+    level: {
+      doc: 'Least severe level that is written.',
+      format: ['debug', 'info', 'warn', 'error', 'silent'],
+      default: 'info',
+      env: 'CHORDIAL_LOG_LEVEL',
+    },
+    file: {
+      doc: 'File for the log lines (JSON, one event a line); empty means standard error.',
+      format: String,
+      default: '',
+      env: 'CHORDIAL_LOG_FILE',
+    },
+  },
+  authority: {
+    enabled: {
+      doc: 'True on the box that issues certificates and keeps the accounts.',
+      format: Boolean,
+      default: false,
+      env: 'CHORDIAL_AUTHORITY',
+    },
+    address: {
+      doc: 'Address on which the authority serves HTTPS.',
+      format: String,
+      default: '0.0.0.0',
+      env: 'CHORDIAL_AUTHORITY_ADDRESS',
+    },
+    port: positive('HTTPS port of the authority.', 8443, 'CHORDIAL_AUTHORITY_PORT'),
+    publicHost: {
+      doc: 'Host name or address that other boxes use to reach the authority; empty: the first address of this box.',
+      format: String,
+      default: '',
+      env: 'CHORDIAL_AUTHORITY_HOST',
+    },
+    keyType: {
+      doc: 'Key type of the root and of new certificates; RSA has 2048 bits.',
+      format: ['ecdsa-p256', 'rsa'],
+      default: 'ecdsa-p256',
+      env: 'CHORDIAL_KEY_TYPE',
+    },
+  },
+  adapter: {
+    enabled: {
+      doc: 'True on a box that takes part in the overlay and serves phones.',
+      format: Boolean,
+      default: true,
+      env: 'CHORDIAL_ADAPTER',
+    },
+  },
+  link: {
+    address: {
+      doc: 'Address on which overlay links are accepted.',
+      format: String,
+      default: '0.0.0.0',
+      env: 'CHORDIAL_LINK_ADDRESS',
+    },
+    port: positive('TCP port for overlay links.', 6084, 'CHORDIAL_LINK_PORT'),
+    sipPort: positive(
+      'TCP port for SIP connections of other boxes (application 5060).',
+      6085,
+      'CHORDIAL_LINK_SIP_PORT',
+    ),
+    sipsPort: positive(
+      'TCP port for SIPS connections of other boxes (application 5061).',
+      6086,
+      'CHORDIAL_LINK_SIPS_PORT',
+    ),
+    publicAddresses: {
+      doc: 'Addresses told to other boxes for links; empty: the listening address, or all of this box.',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_LINK_PUBLIC',
+    },
+    bootstrap: {
+      doc: 'Further bootstrap nodes (`address:port`) beside those of the configuration document.',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_BOOTSTRAP',
+    },
+    keyLog: {
+      doc: 'File to which TLS secrets of links are appended for tshark; empty: none. For tests only.',
+      format: String,
+      default: '',
+      env: 'CHORDIAL_KEYLOG',
+    },
+  },
+  sip: {
+    address: {
+      doc: 'Address of the default SIP listeners.',
+      format: String,
+      default: '0.0.0.0',
+      env: 'CHORDIAL_SIP_ADDRESS',
+    },
+    port: positive(
+      'UDP and TCP port of the default listeners; 0: none.',
+      5060,
+      'CHORDIAL_SIP_PORT',
+    ),
+    tlsPort: positive('TLS port of the default listeners; 0: none.', 5061, 'CHORDIAL_SIP_TLS_PORT'),
+    wsPort: positive(
+      'WebSocket port of the default listeners; 0: none.',
+      5066,
+      'CHORDIAL_SIP_WS_PORT',
+    ),
+    listeners: {
+      doc: 'Listeners beside the default ones: {name, transport, address, port, role, digest}.',
+      format: 'listeners',
+      default: [] as ListenerSettings[],
+      env: 'CHORDIAL_SIP_LISTENERS',
+    },
+    aliases: {
+      doc: 'Further names of this box that stand for the overlay domain in URIs.',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_SIP_ALIASES',
+    },
+    digest: {
+      doc: 'Digest algorithms offered to phones, in this order. baresip and SIPp give up on anything but MD5 alone.',
+      format: 'digest-algorithms',
+      default: ['MD5'] as ('MD5' | 'SHA-256')[],
+      env: 'CHORDIAL_SIP_DIGEST',
+    },
+    authenticate: {
+      doc: 'False turns off digest authentication of phones. For closed benches only.',
+      format: Boolean,
+      default: true,
+      env: 'CHORDIAL_SIP_AUTHENTICATE',
+    },
+    nonceLifetimeS: positive('Seconds for which a nonce is good.', 300, 'CHORDIAL_NONCE_LIFETIME'),
+    timerCMs: positive(
+      'Milliseconds without a provisional answer after which a forwarded INVITE is given up.',
+      181_000,
+      'CHORDIAL_TIMER_C',
+    ),
+    callerPolicy: {
+      doc: 'What happens to a call from another box whose caller it may not speak for.',
+      format: ['refuse', 'anonymise'],
+      default: 'refuse',
+      env: 'CHORDIAL_CALLER_POLICY',
+    },
+  },
+  registrar: {
+    defaultExpiresS: positive(
+      'Lifetime of a binding when the phone names none.',
+      3600,
+      'CHORDIAL_EXPIRES_DEFAULT',
+    ),
+    minExpiresS: positive(
+      'Shortest lifetime granted; less is answered 423.',
+      10,
+      'CHORDIAL_EXPIRES_MIN',
+    ),
+    maxExpiresS: positive('Longest lifetime granted.', 7200, 'CHORDIAL_EXPIRES_MAX'),
+    maxContacts: positive('Bindings of one user at this box.', 16, 'CHORDIAL_MAX_CONTACTS'),
+  },
+  admin: {
+    address: {
+      doc: 'Address of the admin port (status, metrics, dashboard). Keep it on loopback.',
+      format: String,
+      default: '127.0.0.1',
+      env: 'CHORDIAL_ADMIN_ADDRESS',
+    },
+    port: positive(
+      'HTTP port for status, metrics and the command line.',
+      8080,
+      'CHORDIAL_ADMIN_PORT',
+    ),
+  },
+};

@@ -1,0 +1,159 @@
+/** Reads the settings of a box from files (YAML or JSON), environment and flags. */
+import { readFileSync } from 'node:fs';
+import convict from 'convict';
+import { parse as parseYaml } from 'yaml';
+import { failure, success, type Outcome } from '../base/outcome.ts';
+import { settingsSchema } from './settings-schema.ts';
+
+type Value<S> = S extends { default: infer D; format: infer F }
+  ? F extends readonly (infer Choice)[]
+    ? Choice
+    : D extends boolean
+      ? boolean
+      : D extends string
+        ? string
+        : D extends number
+          ? number
+          : D
+  : { readonly [K in keyof S]: Value<S[K]> };
+
+/** All settings with their values. */
+export type Settings = Value<typeof settingsSchema>;
+
+/**
+ * Later files win over earlier ones, the environment over files, flags (`key=value`, key in dotted
+ * form) over all. A failure is one line that names the source, the key, the value and what was expected.
+ */
+export function loadSettings(
+  files: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  flags: Readonly<Record<string, string>>,
+): Outcome<Settings> {
+  let config;
+  try {
+    config = convict(settingsSchema as never, { env: environment as never, args: [] });
+  } catch (error) {
+    return failure(`environment: ${reason(error)}`);
+  }
+  for (const file of files) {
+    const loaded = readFile(file);
+    if (!loaded.ok) return loaded;
+    const unknown = unknownKey(loaded.value, settingsSchema, '');
+    if (unknown !== undefined) {
+      return failure(`${file}: unknown setting "${unknown}"; docs/settings.md lists all settings`);
+    }
+    try {
+      config.load(loaded.value as never);
+      config.validate({ allowed: 'strict' });
+    } catch (error) {
+      return failure(`${file}: ${withValue(reason(error), loaded.value)}`);
+    }
+  }
+  for (const [key, value] of Object.entries(flags)) {
+    if (!config.has(key as never)) return failure(`--set ${key}: unknown setting "${key}"`);
+    try {
+      config.set(key as never, value as never);
+    } catch (error) {
+      return failure(`--set ${key}=${value}: ${reason(error)}`);
+    }
+  }
+  try {
+    config.validate({ allowed: 'strict' });
+  } catch (error) {
+    return failure(`environment or flags: ${reason(error)}`);
+  }
+  return success(config.getProperties() as unknown as Settings);
+}
+
+/** Markdown table of every setting, for docs/settings.md. */
+export function settingsReference(): string {
+  const rows: string[] = [];
+  const walk = (schema: object, path: string): void => {
+    for (const [key, entry] of Object.entries(schema) as [string, Record<string, unknown>][]) {
+      const name = path === '' ? key : `${path}.${key}`;
+      if (!('doc' in entry)) {
+        walk(entry, name);
+        continue;
+      }
+      const fallback = JSON.stringify(entry['default']);
+      rows.push(
+        `| \`${name}\` | ${typeName(entry['format'])} | \`${fallback}\` | \`${String(entry['env'])}\` | ${String(entry['doc'])} |`,
+      );
+    }
+  };
+  walk(settingsSchema, '');
+  return [
+    '# Settings',
+    '',
+    'Give them in `chordial.yaml` (or `.json`) in the data directory, in a file named with `--config`,',
+    'in the environment, or with `--set key=value`. Later sources win in that order.',
+    '',
+    '| setting | type | default | environment | meaning |',
+    '|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+function readFile(file: string): Outcome<object> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return failure(`${file}: cannot be read: ${reason(error)}`);
+  }
+  try {
+    const parsed: unknown = file.endsWith('.json') ? JSON.parse(text) : parseYaml(text);
+    if (parsed === null || parsed === undefined) return success({});
+    if (typeof parsed !== 'object' || Array.isArray(parsed)) {
+      return failure(`${file}: must hold settings as "key: value" lines`);
+    }
+    return success(parsed);
+  } catch (error) {
+    return failure(`${file}: ${reason(error)}`);
+  }
+}
+
+function unknownKey(values: object, schema: object, path: string): string | undefined {
+  for (const [key, value] of Object.entries(values) as [string, unknown][]) {
+    const name = path === '' ? key : `${path}.${key}`;
+    const entry = (schema as Record<string, unknown>)[key];
+    if (entry === undefined) return name;
+    const isGroup = typeof entry === 'object' && entry !== null && !('doc' in entry);
+    if (isGroup && typeof value === 'object' && value !== null) {
+      const inner = unknownKey(value, entry, name);
+      if (inner !== undefined) return inner;
+    }
+  }
+  return undefined;
+}
+
+function typeName(format: unknown): string {
+  if (format === String) return 'text';
+  if (format === Boolean) return 'true or false';
+  if (format === 'nat') return 'whole number';
+  if (Array.isArray(format)) return format.join(', ');
+  return String(format);
+}
+
+/** Adds the value found in the file to a message that begins with a dotted key. */
+function withValue(message: string, values: object): string {
+  const key = /^([A-Za-z.]+):/.exec(message)?.[1];
+  if (key === undefined) return message;
+  let value: unknown = values;
+  for (const part of key.split('.')) {
+    value =
+      typeof value === 'object' ? (value as Record<string, unknown> | null)?.[part] : undefined;
+  }
+  return `${message}, got ${JSON.stringify(value)}`;
+}
+
+/** convict's message on one line. */
+function reason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join('; ');
+}
