@@ -32,4 +32,15 @@ export const limits = {
     /** Time for an Error_Message_Too_Large before the link closes itself. */
     oversizedGraceMs: 1000,
   },
+  /** The codec (wire/). */
+  wire: {
+    /** Elements of one vector; a message of the largest size holds fewer of any structure but the smallest. */
+    vectorItems: 65_536,
+    /** Forwarding options of one header. */
+    forwardingOptions: 16,
+    /** Extensions of one message. */
+    messageExtensions: 16,
+    /** Candidates of one Attach. */
+    iceCandidates: 64,
+  },
 } as const;
