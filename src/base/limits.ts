@@ -43,4 +43,59 @@ export const limits = {
     /** Candidates of one Attach. */
     iceCandidates: 64,
   },
+  /** Lists of a configuration document. */
+  overlayConfig: {
+    kinds: 128,
+    signatures: 8,
+    rootCertificates: 16,
+    bootstrapNodes: 256,
+    /** configuration-signer, kind-signer, bad-node: each. */
+    nodeIds: 8192,
+    /** Any other element that may repeat. */
+    listEntries: 64,
+  },
+  /** The overlay peer (RFC 6940 §6). */
+  overlay: {
+    /** Links at once; the least recently used one outside the topology's tables makes room. */
+    links: 1024,
+    /** A link that no table needs is closed after this long without a message. */
+    idleLinkMs: 300_000,
+    /** Ways tried for one message when next hops do not acknowledge. */
+    routeAttempts: 4,
+    /** Own requests waiting for their response. */
+    requests: 8192,
+    /** Received messages whose signature is being checked. */
+    verifications: 4096,
+    /** Error responses made for others' messages in transit, per second. */
+    transitErrorsPerSecond: 50,
+    /** Answered requests remembered for their retransmissions. */
+    rememberedRequests: 16_384,
+    rememberedBytes: 16 << 20,
+    /** Messages being put together from fragments. */
+    reassemblies: 64,
+    reassemblyBytes: 4 << 20,
+    fragmentsPerMessage: 1024,
+    /** Own Attach requests under way, and those being answered by dialing. */
+    attaches: 512,
+    applicationAttaches: 4096,
+    /** Addresses of one offer that are tried. */
+    candidatesTried: 8,
+    dialTimeoutMs: 4000,
+    /** From the answer until the connection of the answerer must be there. */
+    connectionWaitMs: 8000,
+    /** Remembered bootstrap peers (§11.4). */
+    bootstrapPeers: 10,
+    bootstrapDialsAtOnce: 3,
+    rejoinMinimumMs: 500,
+    rejoinMaximumMs: 30_000,
+    hostedIdentities: 262_144,
+    /** Resources being copied to other peers at once, and waiting for it. */
+    copiesAtOnce: 32,
+    copiesWaiting: 1 << 20,
+    /** Stores that are tried again after Data_Too_Old or Generation_Counter_Too_Low. */
+    storeAttempts: 3,
+    /** Time for Leave and hand-over at a stop. */
+    stopMs: 10_000,
+    configUpdatesRemembered: 1024,
+  },
 } as const;
