@@ -98,4 +98,37 @@ export const limits = {
     stopMs: 10_000,
     configUpdatesRemembered: 1024,
   },
+  /** SIP roles. */
+  sipRoles: {
+    /** Bindings of one address of record. */
+    bindingsPerAor: 32,
+    /** Addresses of record with bindings. */
+    aors: 1_000_000,
+    /** Contact values of one REGISTER. */
+    contactsPerRegister: 16,
+    /** Path values of one binding. */
+    pathValues: 10,
+    /** Bytes of a Contact URI or its parameters that a binding keeps. */
+    contactBytes: 1024,
+    /** REGISTERs of one address that wait for an earlier one. */
+    waitingRegistersPerAor: 16,
+    /** Addresses whose REGISTER waits for its admission. */
+    pendingAdmissions: 20_000,
+    /** Credentials rows looked at in one request. */
+    credentialRows: 8,
+    /** Sources whose failed attempts are counted. */
+    failureSources: 10_000,
+    /** Targets of one request. */
+    targets: 64,
+    /** Alternates of one target. */
+    alternates: 8,
+    /** Own Route values removed from one request. */
+    ownRoutes: 8,
+    /** Final responses kept for the choice of the best one. */
+    collectedChallenges: 32,
+    /** Response contexts alive. */
+    contexts: 100_000,
+    /** Distinct User-Agent texts that bindings share. */
+    sharedTexts: 4096,
+  },
 } as const;
