@@ -51,6 +51,8 @@ export const limits = {
     bootstrapNodes: 256,
     /** configuration-signer, kind-signer, bad-node: each. */
     nodeIds: 8192,
+    /** Certificates between a signer and its root. */
+    chainDepth: 4,
     /** Any other element that may repeat. */
     listEntries: 64,
   },
@@ -130,5 +132,87 @@ export const limits = {
     contexts: 100_000,
     /** Distinct User-Agent texts that bindings share. */
     sharedTexts: 4096,
+  },
+  /** The host: certificates, sockets, store. */
+  node: {
+    /** DER of one certificate or certificate request. */
+    certificateBytes: 16_384,
+    nodeIdsPerCertificate: 64,
+    /** Certificates kept parsed. */
+    parsedCertificates: 8192,
+    /** Remembered answers to "did this key sign that certificate". */
+    issuedByAnswers: 16_384,
+    /** Signatures checked or made in one turn of the event loop before sockets are served again. */
+    signatureJobsPerTurn: 16,
+    /** Signature jobs waiting; beyond it checks fail at once. */
+    signatureJobs: 16_384,
+    /** Certificates accepted from a TLS peer. */
+    peerChainCertificates: 4,
+    /** Bytes from a TLS peer kept until a handler is set. */
+    earlyBytes: 256 << 10,
+    /** Bytes waiting for the network above which a connection reports `drained` later. */
+    highWaterBytes: 1 << 20,
+    lowWaterBytes: 256 << 10,
+    /** Bytes waiting for the network above which a connection is closed. */
+    stuckBytes: 16 << 20,
+    /** Handshakes under way at one listener, and from one address. */
+    handshakes: 256,
+    handshakesPerAddress: 64,
+    /** Handshakes begun by one address in a second. */
+    handshakesPerAddressPerSecond: 100,
+    /** Addresses whose rate is remembered. */
+    rateAddresses: 4096,
+    /** Established connections from one address. */
+    connectionsPerAddress: 1024,
+    /** Time for queued bytes to leave after a close. */
+    closeLingerMs: 2000,
+    /** Bytes of store writes waiting for the disk; beyond it writes fail. */
+    storePendingBytes: 64 << 20,
+    /** Labelled counters; beyond it a counter without labels is used. */
+    counters: 4096,
+  },
+  /** The SIP usage (RFC 7904). */
+  usagesSip: {
+    aorChars: 254,
+    /** Domain patterns, and characters, compiled states and nesting of one. */
+    patterns: 64,
+    patternChars: 256,
+    patternStates: 4096,
+    patternDepth: 16,
+    /** contact_prefs as we write it, so that a record stays below the Kind's max-size of 2000 bytes. */
+    contactPrefsChars: 1500,
+    foreignPrefsChars: 16_384,
+    featureDepth: 16,
+    featureTerms: 24,
+    instancesPerRecord: 16,
+    /** Resolution of one AOR: forwards followed in a row, Fetches in all, routes kept. */
+    forwardDepth: 5,
+    fetchesPerResolution: 16,
+    routesPerResolution: 64,
+    externalsPerResolution: 8,
+    resolutionsAtOnce: 8192,
+    waitingPerResolution: 1024,
+    cachedResolutions: 4096,
+    /** SIP connections made by AppAttach, and those of one peer and application. */
+    connections: 8192,
+    connectionsPerPeer: 4,
+    connecting: 1024,
+    waitingPerConnect: 1024,
+    avoidedNodes: 4096,
+    /** Bytes that wait for the network on one SIP connection; sends beyond are refused. */
+    bufferedBytes: 1 << 20,
+  },
+  /** The coupling of SIP and overlay. */
+  adapter: {
+    publications: 262_144,
+    publishingAtOnce: 64,
+    /** Admissions that wait for the answer to their Store. */
+    admissions: 4096,
+    callerChecks: 4096,
+    callerCheckWaiting: 256,
+    cachedCallers: 8192,
+    dialogs: 65_536,
+    keysKept: 3,
+    recordRouteChars: 512,
   },
 } as const;
