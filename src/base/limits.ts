@@ -40,6 +40,8 @@ export const limits = {
     forwardingOptions: 16,
     /** Extensions of one message. */
     messageExtensions: 16,
+    /** Kinds named by one Store, Fetch or Stat. */
+    kindsPerRequest: 64,
     /** Candidates of one Attach. */
     iceCandidates: 64,
   },

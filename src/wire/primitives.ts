@@ -1,6 +1,7 @@
 import { UsageError } from '../base/assert.ts';
 import type { Codec } from './codec.ts';
 import { limits } from '../base/limits.ts';
+import { latin1Decode, latin1Encode } from '../base/text.ts';
 import { located } from './error.ts';
 
 function unsigned(width: 1 | 2 | 3 | 4): Codec<number> {
@@ -77,6 +78,15 @@ export function opaque(prefixBytes: PrefixBytes, bounds: ByteBounds = {}): Codec
       if (length < min || length > max) reader.fail('bad-length');
       return reader.take(length);
     },
+  };
+}
+
+/** `opaque` that holds text of one byte per character (ICE user fragments, roles). */
+export function latin1(prefixBytes: PrefixBytes, bounds: ByteBounds = {}): Codec<string> {
+  const bytes = opaque(prefixBytes, bounds);
+  return {
+    encode: (value, writer) => bytes.encode(latin1Encode(value), writer),
+    decode: (reader) => latin1Decode(bytes.decode(reader)),
   };
 }
 

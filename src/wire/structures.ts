@@ -203,3 +203,32 @@ function armOf(arms: ReadonlyMap<string, CompiledArm>, name: string): CompiledAr
 function inverse(names: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
   return new Map(Object.entries(names).map(([name, value]) => [value, name]));
 }
+
+/** The fields of both, back to back, in one flat value. */
+export function joined<A extends object, B extends object>(
+  first: Codec<A>,
+  second: Codec<B>,
+): Codec<A & B> {
+  return {
+    encode(value, writer) {
+      first.encode(value, writer);
+      second.encode(value, writer);
+    },
+    decode: (reader) => ({ ...first.decode(reader), ...second.decode(reader) }),
+  };
+}
+
+/** Adds a rule on the whole value; what breaks it is refused in both directions. */
+export function checked<T>(inner: Codec<T>, holds: (value: T) => boolean, rule: string): Codec<T> {
+  return {
+    encode(value, writer) {
+      if (!holds(value)) throw new UsageError(rule);
+      inner.encode(value, writer);
+    },
+    decode(reader) {
+      const value = inner.decode(reader);
+      if (!holds(value)) reader.fail('bad-value');
+      return value;
+    },
+  };
+}

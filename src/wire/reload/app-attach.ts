@@ -1,0 +1,15 @@
+/** AppAttach: request and answer share the structure. RFC 6940 §6.5.2.1. */
+import { latin1, struct, u16, type Infer } from '../codec.ts';
+import { iceCandidates } from './ice-candidate.ts';
+
+/** Application-IDs, §14.5, RFC 7904 §9. */
+export const applicationIds = { sip: 5060, sips: 5061 } as const;
+
+export const appAttachReqAns = struct({
+  ufrag: latin1(1),
+  password: latin1(1),
+  application: u16,
+  role: latin1(1),
+  candidates: iceCandidates,
+});
+export type AppAttachReqAns = Infer<typeof appAttachReqAns>;

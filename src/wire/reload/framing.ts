@@ -1,0 +1,76 @@
+/** Frames of an overlay link. RFC 6940 §6.6.2. */
+import { attempt, Reader, WireError, written } from '../codec.ts';
+import type { Outcome } from '../../base/outcome.ts';
+
+export const frameTypes = { data: 128, ack: 129 } as const;
+/** Bytes before the message of a data frame. */
+export const dataFrameHeaderLength = 8;
+export const ackFrameLength = 9;
+/** Largest message one frame can hold. */
+export const maxFramedMessageBytes = 0xff_ffff;
+
+export type Frame =
+  | { readonly type: 'data'; readonly sequence: number; readonly message: Uint8Array }
+  | {
+      readonly type: 'ack';
+      readonly ackSequence: number;
+      /** Bit k set: sequence `ackSequence - 1 - k` was received (A-14). */
+      readonly received: number;
+    };
+
+/** The 8 bytes in front of a message of that length. */
+export function encodeDataFrameHeader(sequence: number, messageLength: number): Uint8Array {
+  return written((writer) => {
+    writer.u8(frameTypes.data);
+    writer.u32(sequence);
+    writer.u24(messageLength);
+  });
+}
+
+export function encodeAckFrame(ackSequence: number, received: number): Uint8Array {
+  return written((writer) => {
+    writer.u8(frameTypes.ack);
+    writer.u32(ackSequence);
+    writer.u32(received);
+  });
+}
+
+/**
+ * Whole length of the frame that begins the bytes, as far as it can be told: `undefined` while
+ * fewer than its first 8 bytes (data) are there. A stream that begins with another type fails.
+ */
+export function frameLength(bytes: Uint8Array, offset = 0): Outcome<number | undefined, WireError> {
+  return attempt(() => {
+    const reader = new Reader(bytes, offset);
+    if (reader.remaining === 0) return undefined;
+    const type = reader.u8();
+    if (type === frameTypes.ack) return ackFrameLength;
+    if (type !== frameTypes.data) reader.fail('unknown-type');
+    if (reader.remaining < dataFrameHeaderLength - 1) return undefined;
+    reader.skip(4);
+    return dataFrameHeaderLength + reader.u24();
+  });
+}
+
+/** Decodes exactly one frame. Throws WireError. */
+export function decodeFrame(bytes: Uint8Array): Frame {
+  const reader = new Reader(bytes);
+  const frame = readFrame(reader);
+  if (reader.remaining !== 0) reader.fail('trailing-bytes');
+  return frame;
+}
+
+function readFrame(reader: Reader): Frame {
+  switch (reader.u8()) {
+    case frameTypes.data: {
+      const sequence = reader.u32();
+      return { type: 'data', sequence, message: reader.take(reader.u24()) };
+    }
+    case frameTypes.ack: {
+      const ackSequence = reader.u32();
+      return { type: 'ack', ackSequence, received: reader.u32() };
+    }
+    default:
+      return reader.fail('unknown-type');
+  }
+}
