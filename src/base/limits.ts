@@ -217,4 +217,31 @@ export const limits = {
     keysKept: 3,
     recordRouteChars: 512,
   },
+  /** SIP messages. */
+  sipMessage: {
+    /** Header rows of one message. */
+    headerRows: 512,
+    /** Values read from one comma-separated field. */
+    headerValues: 256,
+    /** Start line and header section (bytes). */
+    headerBytes: 65_536,
+    bodyBytes: 262_144,
+  },
+  /** CHORD-RELOAD (RFC 6940 §10). */
+  topology: {
+    /** Predecessors and successors kept; at least 3 (RFC 6940 §10.7). */
+    neighborsPerSide: 4,
+    /** Node-IDs of one list of an Update that are looked at, nearest first. */
+    reportedIdsPerList: 8,
+    /** Attaches of this algorithm under way. */
+    attachesAtOnce: 16,
+    /** Nodes not attached to for a while because an Attach to them failed. */
+    avoidedNodes: 512,
+    /** Nodes that wait for admission; further Joins get Error_In_Progress. */
+    admissionsWaiting: 64,
+    /** Nodes that are owed an Update (Attach or RouteQuery with send_update). */
+    updatesOwed: 256,
+    /** Copies of ranges under way or waiting. */
+    rangeCopies: 32,
+  },
 } as const;

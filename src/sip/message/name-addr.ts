@@ -1,4 +1,18 @@
+import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
+import {
+  endOfQuoted,
+  formatParams,
+  hasUriUnsafe,
+  isSpaceCode,
+  isToken,
+  isTokenCode,
+  parseParams,
+  quote,
+  skipSpace,
+  unquote,
+} from './scan.ts';
+import { parseUri } from './uri.ts';
 import type { SipUri } from './uri.ts';
 
 /** A `name-addr` or `addr-spec` with header parameters (From, To, Contact, Route …). RFC 3261 §20.10, §25.1. */
@@ -17,9 +31,93 @@ export interface NameAddr {
   readonly raw: string;
 }
 
-export declare function parseNameAddr(text: string): Outcome<NameAddr>;
-export declare function formatNameAddr(parts: {
+/** A class, because several are made for every message and the URI is parsed only when asked for. */
+class ParsedNameAddr implements NameAddr {
+  readonly raw: string;
+  readonly display: string | undefined;
+  readonly uri: string;
+  readonly params: ReadonlyMap<string, string | undefined>;
+  #parsedUri: Outcome<SipUri> | undefined = undefined;
+
+  constructor(
+    raw: string,
+    display: string | undefined,
+    uri: string,
+    params: ReadonlyMap<string, string | undefined>,
+  ) {
+    this.raw = raw;
+    this.display = display;
+    this.uri = uri;
+    this.params = params;
+  }
+
+  get tag(): string | undefined {
+    return this.params.get('tag');
+  }
+
+  get parsedUri(): Outcome<SipUri> {
+    return (this.#parsedUri ??= parseUri(this.uri));
+  }
+}
+
+/** Reads one value (not a comma-separated list). Errors are a stable kebab-case word. */
+export function parseNameAddr(text: string): Outcome<NameAddr> {
+  let i = skipSpace(text, 0);
+  const start = i;
+  let display: string | undefined;
+  if (text.charCodeAt(i) === 0x22) {
+    const end = endOfQuoted(text, i);
+    if (end < 0) return failure('unterminated-quote');
+    display = unquote(text.slice(i, end));
+    i = skipSpace(text, end);
+    if (text.charCodeAt(i) !== 0x3c) return failure('bad-name-addr');
+  } else {
+    while (i < text.length && isDisplayCode(text.charCodeAt(i))) i++;
+    if (text.charCodeAt(i) !== 0x3c) return parseAddrSpec(text, start);
+    if (i > start) display = text.slice(start, i).trim();
+  }
+  const close = text.indexOf('>', i);
+  if (close < 0) return failure('unterminated-bracket');
+  if (!looksLikeUri(text, i + 1, close)) return failure('bad-uri');
+  const params = parseParams(text, close + 1);
+  if (params === undefined) return failure('bad-header-parameter');
+  return success(new ParsedNameAddr(text, display, text.slice(i + 1, close), params));
+}
+
+/** A URI without brackets: everything after `;` belongs to the header, and `?` and `,` are not allowed (RFC 3261 §20). */
+function parseAddrSpec(text: string, start: number): Outcome<NameAddr> {
+  let end = text.indexOf(';', start);
+  if (end < 0) end = text.length;
+  let uriEnd = end;
+  while (uriEnd > start && isSpaceCode(text.charCodeAt(uriEnd - 1))) uriEnd--;
+  if (!looksLikeUri(text, start, uriEnd)) return failure('bad-uri');
+  const uri = text.slice(start, uriEnd);
+  if (uri.includes('?') || uri.includes(',')) return failure('uri-needs-brackets');
+  const params = parseParams(text, end);
+  if (params === undefined) return failure('bad-header-parameter');
+  return success(new ParsedNameAddr(text, undefined, uri, params));
+}
+
+function isDisplayCode(code: number): boolean {
+  return isTokenCode(code) || isSpaceCode(code) || code > 127;
+}
+
+/** A scheme, a colon and something after it, without white space. */
+function looksLikeUri(text: string, start: number, end: number): boolean {
+  const colon = text.indexOf(':', start);
+  return colon > start && colon < end - 1 && !hasUriUnsafe(text, start, end);
+}
+
+/** Writes `"display" <uri>;params`; always with brackets. */
+export function formatNameAddr(parts: {
   readonly display?: string | undefined;
   readonly uri: string;
   readonly params?: Iterable<readonly [string, string | undefined]>;
-}): string;
+}): string {
+  const { display } = parts;
+  let text = '';
+  if (display !== undefined && display !== '') {
+    text = `${isToken(display) ? display : quote(display)} `;
+  }
+  return `${text}<${parts.uri}>${formatParams(parts.params ?? [])}`;
+}

@@ -1,4 +1,6 @@
+import type { Outcome } from '../../base/outcome.ts';
 import type { NameAddr } from './name-addr.ts';
+import type { SipUri } from './uri.ts';
 import type { Via } from './via.ts';
 
 /**
@@ -24,7 +26,7 @@ export interface SipMessageBase {
   header(name: HeaderName): string | undefined;
   /** Every row of that name in order. */
   rows(name: HeaderName): readonly string[];
-  /** Values of a comma-separated field over all its rows, in order, at most `limits.sip.headerValues`. RFC 3261 §7.3.1. */
+  /** Values of a comma-separated field over all its rows, in order, at most `limits.sipMessage.headerValues`. RFC 3261 §7.3.1. */
   values(name: HeaderName): readonly string[];
   has(name: HeaderName): boolean;
   /** Every row as name (as received) and value, in order. */
@@ -40,7 +42,9 @@ export interface SipRequest extends SipMessageBase {
   readonly method: string;
   /** The Request-URI as received. */
   readonly uri: string;
-  /** True for any message with a tag in To, that is, sent inside a dialog. */
+  /** The Request-URI; parsed once. */
+  readonly parsedUri: Outcome<SipUri>;
+  /** True when To has a tag: sent inside a dialog. */
   readonly inDialog: boolean;
   edit(): MessageEditor<SipRequest>;
 }
@@ -91,9 +95,16 @@ export interface MessageEditor<M extends SipMessage = SipMessage> {
 export interface SipParseError {
   /** A stable kebab-case word for counters and logs, such as `no-cseq`. */
   readonly reason: string;
-  /**
-   * The answer owed for a request whose Via, From, To, Call-ID and CSeq are readable (never for ACK):
-   * 400, 505 and the like. The transport still has to complete its topmost Via.
-   */
-  readonly response?: SipResponse;
+  /** The answer owed for a request that can be answered at all (never for ACK). */
+  readonly reply?: ErrorReply;
+}
+
+/** A minimal response to an unreadable request: its Via, From, To, Call-ID and CSeq as received. */
+export interface ErrorReply {
+  /** 400 or 505. */
+  readonly status: number;
+  /** Topmost, to find where the response goes. */
+  readonly via: Via;
+  /** The response with `topVia` in the place of the topmost Via value. */
+  toBytes(topVia: string): Uint8Array;
 }
