@@ -244,4 +244,13 @@ export const limits = {
     /** Copies of ranges under way or waiting. */
     rangeCopies: 32,
   },
+  /** Certificates and signatures. */
+  trust: {
+    /** Signer identities remembered from checked signatures. */
+    knownCertificates: 8192,
+    /** Signatures of stored values found good. */
+    verifiedValues: 16_384,
+    /** Certificates found to be issued for this overlay. */
+    checkedPaths: 8192,
+  },
 } as const;
