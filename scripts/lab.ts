@@ -1,0 +1,263 @@
+/**
+ * `npm run lab`: one authority and N adapters on loopback, each its own process.
+ * Adapter k: SIP on 127.0.0.(10+k):5060 (UDP, TCP), :5061 (TLS), :5066 (WS); links on :6084; admin on :8080.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const help = `Usage: npm run lab -- --adapters N [--domain lab.example] [--dir DIR] [--keylog FILE] [--config FILE]
+
+Starts one authority and N adapters (1 to 200) on loopback and prints one JSON line each, then {"ready":true}.
+Users alice, bob, carol, dave; the password is the name followed by "pw". Ends on SIGINT or SIGTERM.
+With --dir the data stays and the next start with the same folder goes on from it.
+
+Example: npm run lab -- --adapters 3`;
+
+const { values } = parseArgs({
+  options: {
+    adapters: { type: 'string', default: '3' },
+    domain: { type: 'string', default: 'lab.example' },
+    dir: { type: 'string' },
+    keylog: { type: 'string' },
+    config: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+const count = Number(values.adapters);
+if (values.help || !Number.isInteger(count) || count < 1 || count > 200) {
+  console.log(help);
+  process.exit(values.help ? 0 : 2);
+}
+const dir = resolve(values.dir ?? mkdtempSync(join(tmpdir(), 'chordial-lab-')));
+const cli = resolve('src/cli/index.ts');
+const users = ['alice', 'bob', 'carol', 'dave'];
+const children: ChildProcess[] = [];
+let stopping = false;
+
+process.on('SIGINT', () => void stop(0));
+process.on('SIGTERM', () => void stop(0));
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  await stop(1);
+}
+
+async function main(): Promise<void> {
+  const authorityDir = join(dir, 'authority');
+  const isNew = !existsSync(join(authorityDir, 'chordial.json'));
+  if (isNew) {
+    mkdirSync(authorityDir, { recursive: true });
+    writeSettings(authorityDir, {
+      domain: values.domain,
+      authority: { enabled: true, address: '127.0.0.10', port: 8443, publicHost: '127.0.0.10' },
+      adapter: { enabled: false },
+      admin: { address: '127.0.0.10', port: 8080 },
+    });
+    await runCli([
+      'init',
+      '--dir',
+      authorityDir,
+      '--bootstrap',
+      '127.0.0.11:6084',
+      ...configFlags(),
+    ]);
+  }
+  start('authority', authorityDir);
+  await reachable('http://127.0.0.10:8080');
+  if (isNew) {
+    for (const user of users) {
+      await runCli(['user', 'add', user, '--dir', authorityDir, '--password-stdin'], `${user}pw\n`);
+    }
+  }
+  const fresh: number[] = [];
+  for (let k = 1; k <= count; k++) {
+    if (!existsSync(join(dir, `adapter-${k}`, 'chordial.json'))) fresh.push(k);
+  }
+  if (fresh.length > 0) {
+    const created = JSON.parse(
+      await runCli([
+        'token',
+        'create',
+        '--uses',
+        String(fresh.length),
+        '--dir',
+        authorityDir,
+        '--json',
+      ]),
+    ) as { token: string };
+    for (let i = 0; i < fresh.length; i += 2) {
+      await Promise.all(fresh.slice(i, i + 2).map((k) => joinOverlay(k, created.token)));
+    }
+  }
+  await Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const k = index + 1;
+      // The first adapter is the bootstrap node of the others.
+      if (k > 1) await reachable('http://127.0.0.11:8080');
+      start(`adapter-${k}`, join(dir, `adapter-${k}`));
+    }),
+  );
+  await ringComplete();
+  for (let k = 1; k <= count; k++) {
+    const status = await statusOf(k);
+    console.log(
+      JSON.stringify({
+        adapter: k,
+        sip: `127.0.0.${10 + k}:5060`,
+        admin: adminOf(k),
+        nodeId: status?.nodeId,
+        pid: status?.pid,
+      }),
+    );
+  }
+  console.log('{"ready":true}');
+}
+
+async function joinOverlay(k: number, token: string): Promise<void> {
+  const folder = join(dir, `adapter-${k}`);
+  mkdirSync(folder, { recursive: true });
+  const address = `127.0.0.${10 + k}`;
+  const settings = {
+    link: { address, keyLog: values.keylog === undefined ? '' : resolve(values.keylog) },
+    sip: { address },
+    admin: { address, port: 8080 },
+  };
+  const settingsFile = join(folder, 'lab.json');
+  writeFileSync(settingsFile, JSON.stringify(settings, undefined, 2));
+  await runCli(
+    ['join', '--token-stdin', '--dir', folder, '--config', settingsFile, ...configFlags()],
+    `${token}\n`,
+  );
+}
+
+function configFlags(): string[] {
+  return values.config === undefined ? [] : ['--config', resolve(values.config)];
+}
+
+function writeSettings(folder: string, settings: object): void {
+  writeFileSync(join(folder, 'chordial.json'), JSON.stringify(settings, undefined, 2));
+}
+
+function start(name: string, folder: string): void {
+  const log = openSync(join(folder, 'log.jsonl'), 'a', 0o600);
+  const extra = existsSync(join(folder, 'lab.json')) ? ['--config', join(folder, 'lab.json')] : [];
+  const flags = name === 'authority' ? [] : configFlags();
+  const child = spawn(process.execPath, [cli, 'start', '--dir', folder, ...extra, ...flags], {
+    stdio: ['ignore', 'ignore', log],
+  });
+  children.push(child);
+  child.on('exit', (code, signal) => {
+    if (stopping || signal === 'SIGKILL') return;
+    console.error(
+      `${name} ended with ${String(code ?? signal)}; its log: ${join(folder, 'log.jsonl')}`,
+    );
+    console.error(readFileSync(join(folder, 'log.jsonl'), 'utf8').split('\n').slice(-4).join('\n'));
+  });
+}
+
+function adminOf(k: number): string {
+  return `http://127.0.0.${10 + k}:8080`;
+}
+
+interface Status {
+  readonly nodeId: string;
+  readonly pid: number;
+  readonly ring?: {
+    readonly state: string;
+    readonly predecessors: readonly string[];
+    readonly successors: readonly string[];
+  };
+}
+
+async function statusOf(k: number): Promise<Status | undefined> {
+  try {
+    const response = await fetch(`${adminOf(k)}/api/status`, { signal: AbortSignal.timeout(2000) });
+    return (await response.json()) as Status;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every adapter has joined and its neighbors are its true ones. */
+async function ringComplete(): Promise<void> {
+  const limit = performance.now() + 20_000 + count * 2500;
+  let problem = 'no adapter answered';
+  while (performance.now() < limit) {
+    const all = await Promise.all(Array.from({ length: count }, (_, index) => statusOf(index + 1)));
+    const present = all.filter((status) => status !== undefined);
+    if (present.length === count) {
+      const ids = present.map((status) => status.nodeId).sort();
+      const wrong = present.find((status) => {
+        const at = ids.indexOf(status.nodeId);
+        const ring = status.ring;
+        if (ring?.state !== 'joined') return true;
+        if (count === 1) return false;
+        return (
+          ring.successors[0] !== ids[(at + 1) % count] ||
+          ring.predecessors[0] !== ids[(at - 1 + count) % count]
+        );
+      });
+      if (wrong === undefined) return;
+      problem = `node ${wrong.nodeId} is ${wrong.ring?.state ?? 'without a ring'}`;
+    } else {
+      problem = `${count - present.length} adapters do not answer on their admin port`;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`The ring is not complete: ${problem}. Logs are in ${dir}.`);
+}
+
+async function reachable(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    try {
+      await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  throw new Error(`${url} does not answer; logs are in ${dir}.`);
+}
+
+/** Runs one chordial command and yields its standard output. */
+async function runCli(args: readonly string[], input = ''): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [cli, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    let output = '';
+    let errors = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+    child.on('close', (code) => {
+      if (code === 0) resolve(output);
+      else
+        reject(new Error(`chordial ${args[0] ?? ''} failed (${String(code)}): ${errors}${output}`));
+    });
+    child.stdin.end(input);
+  });
+}
+
+async function stop(code: number): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
+  await Promise.all(
+    running.map(
+      async (child) =>
+        await new Promise<void>((resolve) => {
+          const hard = setTimeout(() => child.kill('SIGKILL'), 8000);
+          child.on('exit', () => {
+            clearTimeout(hard);
+            resolve();
+          });
+          child.kill('SIGCONT');
+          child.kill('SIGTERM');
+        }),
+    ),
+  );
+  process.exit(code);
+}

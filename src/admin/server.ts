@@ -1,0 +1,201 @@
+/**
+ * The admin port: status, health, metrics, dashboard, and the commands of the command line.
+ * Reading is open to whoever reaches the port (loopback unless set otherwise); everything that
+ * changes or reveals accounts needs the bearer token of the data directory.
+ */
+import { createServer, type Server } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { Hono, type Context } from 'hono';
+import { constantTimeEqual } from '../base/hash.ts';
+import { utf8Encode } from '../base/text.ts';
+import type { Outcome } from '../base/outcome.ts';
+import type { Trace } from '../ports/trace.ts';
+import { dashboardPage } from './dashboard-page.ts';
+import type { AdminSources, AuthorityAdmin } from './sources.ts';
+
+export interface AdminServer {
+  /** Rejects with a sentence that names address and port when they are taken. */
+  start(address: string, port: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const maxBodyBytes = 16_384;
+
+export function createAdminServer(
+  sources: AdminSources,
+  bearerToken: string,
+  trace: Trace,
+): AdminServer {
+  const app = routes(sources, bearerToken);
+  app.onError((error, context) => {
+    trace.log('error', 'admin-request-failed', { path: context.req.path, error: error.message });
+    return context.json({ error: 'internal error; the log has the details' }, 500);
+  });
+  const server = createServer(
+    { requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 },
+    getRequestListener(app.fetch),
+  );
+  server.maxConnections = 100;
+  return {
+    start: async (address, port) => await listen(server, address, port),
+    stop: async () =>
+      await new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function routes(sources: AdminSources, bearerToken: string): Hono {
+  const app = new Hono();
+  app.get('/', (context) => context.html(dashboardPage));
+  app.get('/health', (context) => {
+    const health = sources.health();
+    return health.ok
+      ? context.json({ status: 'ok' })
+      : context.json({ status: 'degraded', reason: health.error }, 503);
+  });
+  app.get('/metrics', async (context) => context.text(await sources.metrics()));
+  app.get('/api/status', (context) => context.json(sources.status()));
+  app.get('/api/ring', (context) => {
+    const ring = sources.ring();
+    return ring === undefined
+      ? context.json({ error: 'this box runs no adapter; ask one that does' }, 404)
+      : context.json(ring);
+  });
+  app.get('/api/lookup', async (context) => {
+    const aor = context.req.query('aor') ?? '';
+    if (aor === '' || aor.length > 256)
+      return context.json({ error: 'give ?aor=user@domain' }, 400);
+    if (sources.lookup === undefined) {
+      return context.json({ error: 'this box runs no adapter; ask one that does' }, 404);
+    }
+    const found = await sources.lookup(aor);
+    return found.ok ? context.json(found.value) : context.json({ error: found.error }, 404);
+  });
+
+  const expected = utf8Encode(`Bearer ${bearerToken}`);
+  const authorised = (context: Context): boolean =>
+    constantTimeEqual(utf8Encode(context.req.header('authorization') ?? ''), expected);
+  const withAuthority = (
+    handler: (context: Context, authority: AuthorityAdmin) => Promise<Response> | Response,
+  ): ((context: Context) => Promise<Response> | Response) => {
+    return (context) => {
+      if (!authorised(context)) {
+        return context.json({ error: 'the bearer token of the data directory is needed' }, 401);
+      }
+      if (Number(context.req.header('content-length') ?? 0) > maxBodyBytes) {
+        return context.json({ error: `a request has at most ${maxBodyBytes} bytes` }, 413);
+      }
+      if (sources.authority === undefined) {
+        return context.json(
+          { error: 'this box does not run the authority; run the command on the box that does' },
+          404,
+        );
+      }
+      return handler(context, sources.authority);
+    };
+  };
+  accountRoutes(app, withAuthority);
+  return app;
+}
+
+type WithAuthority = (
+  handler: (context: Context, authority: AuthorityAdmin) => Promise<Response> | Response,
+) => (context: Context) => Promise<Response> | Response;
+
+function accountRoutes(app: Hono, withAuthority: WithAuthority): void {
+  const user = (context: Context): string => context.req.param('name') ?? '';
+  app.get(
+    '/api/users',
+    withAuthority((context, authority) => context.json(authority.listUsers())),
+  );
+  app.post(
+    '/api/users',
+    withAuthority(async (context, authority) => {
+      const body = await jsonBody(context);
+      const { name, password } = body;
+      if (typeof name !== 'string' || typeof password !== 'string')
+        return needs(context, 'name, password');
+      return answer(context, await authority.addUser(name, password));
+    }),
+  );
+  app.post(
+    '/api/users/:name/password',
+    withAuthority(async (context, authority) => {
+      const { password } = await jsonBody(context);
+      if (typeof password !== 'string') return needs(context, 'password');
+      return answer(context, await authority.setPassword(user(context), password));
+    }),
+  );
+  app.post(
+    '/api/users/:name/disable',
+    withAuthority(async (context, authority) =>
+      answer(context, await authority.setEnabled(user(context), false)),
+    ),
+  );
+  app.post(
+    '/api/users/:name/enable',
+    withAuthority(async (context, authority) =>
+      answer(context, await authority.setEnabled(user(context), true)),
+    ),
+  );
+  app.delete(
+    '/api/users/:name',
+    withAuthority(async (context, authority) =>
+      answer(context, await authority.removeUser(user(context))),
+    ),
+  );
+  app.get(
+    '/api/tokens',
+    withAuthority((context, authority) => context.json(authority.listTokens())),
+  );
+  app.post(
+    '/api/tokens',
+    withAuthority(async (context, authority) => {
+      const { uses, lifetimeS } = await jsonBody(context);
+      if (!isCount(uses, 1000) || !isCount(lifetimeS, 31_536_000)) {
+        return needs(context, 'uses (1..1000), lifetimeS (1..31536000)');
+      }
+      return answer(context, await authority.createToken({ uses, lifetimeS }));
+    }),
+  );
+  app.delete(
+    '/api/tokens/:id',
+    withAuthority(async (context, authority) =>
+      answer(context, await authority.revokeToken(context.req.param('id') ?? '')),
+    ),
+  );
+}
+
+function isCount(value: unknown, most: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most;
+}
+
+async function jsonBody(context: Context): Promise<Record<string, unknown>> {
+  const body: unknown = await context.req.json().catch(() => undefined);
+  return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
+}
+
+function needs(context: Context, fields: string): Response {
+  return context.json({ error: `the JSON body needs ${fields}` }, 400);
+}
+
+function answer(context: Context, outcome: Outcome<object>): Response {
+  return outcome.ok ? context.json(outcome.value) : context.json({ error: outcome.error }, 409);
+}
+
+async function listen(server: Server, address: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(
+        new Error(
+          error.code === 'EADDRINUSE'
+            ? `admin port ${address}:${port} is in use; stop what uses it or set admin.port`
+            : `admin port ${address}:${port}: ${error.message}`,
+        ),
+      );
+    });
+    server.listen(port, address, () => resolve());
+  });
+}

@@ -1,0 +1,87 @@
+/** `chordial`: finds the command and runs it. */
+import { enableCompileCache } from 'node:module';
+import type { Command } from './command.ts';
+import { commonHelp } from './command.ts';
+
+enableCompileCache();
+
+const commands: Readonly<Record<string, { summary: string; load: () => Promise<Command> }>> = {
+  start: {
+    summary: 'run this box',
+    load: async () => (await import('./commands/start.ts')).startCommand,
+  },
+  init: {
+    summary: 'create an overlay with its authority on this box',
+    load: async () => (await import('./commands/init.ts')).initCommand,
+  },
+  join: {
+    summary: 'join an overlay with a token',
+    load: async () => (await import('./commands/join.ts')).joinCommand,
+  },
+  user: {
+    summary: 'add, list, change and remove users',
+    load: async () => (await import('./commands/user.ts')).userCommand,
+  },
+  token: {
+    summary: 'create, list and revoke join tokens',
+    load: async () => (await import('./commands/token.ts')).tokenCommand,
+  },
+  lookup: {
+    summary: 'show where an address of record is registered',
+    load: async () => (await import('./commands/lookup.ts')).lookupCommand,
+  },
+  ring: {
+    summary: 'show the ring as this box sees it',
+    load: async () => (await import('./commands/ring.ts')).ringCommand,
+  },
+  status: {
+    summary: 'show the state of this box',
+    load: async () => (await import('./commands/status.ts')).statusCommand,
+  },
+  quickstart: {
+    summary: 'init on the first run, then start (what npm start does)',
+    load: async () => (await import('./commands/quickstart.ts')).quickstartCommand,
+  },
+};
+
+function overview(): string {
+  const lines = Object.entries(commands).map(
+    ([name, { summary }]) => `  ${name.padEnd(12)}${summary}`,
+  );
+  return `Usage: chordial COMMAND [options]
+
+Commands:
+${lines.join('\n')}
+
+chordial COMMAND --help shows the options and an example of each.
+${commonHelp}`;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name = 'help', ...rest] = args;
+  const entry = commands[name];
+  if (entry === undefined) {
+    const isHelp = name === 'help' || name === '--help' || name === '-h';
+    (isHelp ? process.stdout : process.stderr).write(
+      isHelp ? `${overview()}\n` : `Unknown command "${name}".\n\n${overview()}\n`,
+    );
+    return isHelp ? 0 : 2;
+  }
+  const command = await entry.load();
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(`${command.help}\n${commonHelp}\n`);
+    return 0;
+  }
+  return await command.run(rest);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  const { message, exitCode } = error as Error & { exitCode?: number };
+  process.stderr.write(`chordial: ${message}\n`);
+  if (exitCode === undefined && process.env['CHORDIAL_LOG_LEVEL'] === 'debug') {
+    process.stderr.write(`${String((error as Error).stack)}\n`);
+  }
+  process.exitCode = exitCode ?? 1;
+}
