@@ -6,6 +6,9 @@ export interface Account {
   readonly ha1Md5: string | undefined;
   /** SHA-256(user:realm:password), lower-case hexadecimal. */
   readonly ha1Sha256: string | undefined;
+  /** The same with `user@realm` as user name, for phones that log in that way. */
+  readonly ha1Md5AtDomain?: string | undefined;
+  readonly ha1Sha256AtDomain?: string | undefined;
   readonly enabled: boolean;
 }
 

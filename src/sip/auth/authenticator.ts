@@ -1,1 +1,216 @@
-export type DigestAlgorithm = 'MD5' | 'SHA-256';
+import { limits } from '../../base/limits.ts';
+import { hexEncode } from '../../base/text.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Flow } from '../../ports/flow.ts';
+import type { Random } from '../../ports/random.ts';
+import type { Trace } from '../../ports/trace.ts';
+import { servedDomainOf, userOf } from '../core/aor.ts';
+import type { Domains } from '../core/domains.ts';
+import { type SipFailure, sipFailure } from '../core/failure.ts';
+import {
+  type DigestAlgorithm,
+  type DigestCredentials,
+  formatChallenge,
+  parseCredentials,
+  verifyCredentials,
+} from '../digest/digest.ts';
+import { createNonces } from '../digest/nonces.ts';
+import type { SipRequest } from '../message/message.ts';
+import { parseUri } from '../message/uri.ts';
+import type { Account, Accounts } from './accounts.ts';
+import { type FailedAttempts, createFailedAttempts } from './failed-attempts.ts';
+
+export type { DigestAlgorithm } from '../digest/digest.ts';
+
+export interface AuthenticatorDeps {
+  readonly accounts: Accounts;
+  readonly domains: Domains;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly nonceKey: Uint8Array;
+  /** Keys still accepted after a rotation. */
+  readonly previousNonceKeys?: readonly Uint8Array[];
+  readonly nonceLifetimeS: number;
+}
+
+export type AuthResult =
+  | { readonly ok: true; readonly account: Account }
+  /** The challenge, 401 or 407; 403 for a disabled account with the right password. */
+  | { readonly ok: false; readonly failure: SipFailure };
+
+/** Digest authentication of phones. RFC 3261 §22, RFC 8760. */
+export interface Authenticator {
+  /** `registrar` asks with 401 and Authorization, `proxy` with 407 and Proxy-Authorization. */
+  check(
+    request: SipRequest,
+    flow: Flow,
+    side: 'registrar' | 'proxy',
+    algorithms: readonly DigestAlgorithm[],
+  ): AuthResult;
+  readonly failedAttempts: FailedAttempts;
+}
+
+type Verdict =
+  | { readonly kind: 'accepted'; readonly account: Account }
+  | { readonly kind: 'stale' | 'wrong' | 'absent' };
+
+export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
+  const { accounts, domains, trace } = deps;
+  const realm = domains.canonical;
+  const nonces = createNonces({
+    key: deps.nonceKey,
+    ...(deps.previousNonceKeys === undefined ? {} : { previousKeys: deps.previousNonceKeys }),
+    clock: deps.clock,
+    random: deps.random,
+    lifetimeS: deps.nonceLifetimeS,
+  });
+  const failedAttempts = createFailedAttempts();
+  /** Stands in for the verifier of a user that does not exist, so that both answers take the same work. */
+  const decoy = hexEncode(deps.random.bytes(32));
+  const challenges = trace.counter('sip_auth_total', { result: 'challenged' });
+  const successes = trace.counter('sip_auth_total', { result: 'accepted' });
+  const failures = trace.counter('sip_auth_total', { result: 'failed' });
+  const stales = trace.counter('sip_auth_total', { result: 'stale' });
+
+  function examine(
+    request: SipRequest,
+    header: string,
+    algorithms: readonly DigestAlgorithm[],
+  ): Verdict {
+    if (!request.has(header)) return absent;
+    const rows = request.rows(header);
+    let verdict: Verdict = absent;
+    for (let i = 0; i < rows.length && i < limits.sipRoles.credentialRows; i++) {
+      const credentials = parseCredentials(rows[i] as string);
+      if (!credentials.ok || credentials.value.realm !== realm) continue;
+      verdict = verify(request, credentials.value, algorithms);
+      if (verdict.kind === 'accepted') return verdict;
+    }
+    return verdict;
+  }
+
+  function verify(
+    request: SipRequest,
+    credentials: DigestCredentials,
+    algorithms: readonly DigestAlgorithm[],
+  ): Verdict {
+    const { algorithm } = credentials;
+    if (algorithm === undefined || !algorithms.includes(algorithm)) return wrong;
+    if (!servesDigestUri(request, credentials.uri)) return wrong;
+    const login = splitLogin(credentials.username);
+    const account = login === undefined ? undefined : accounts.lookup(login.user);
+    const sha = algorithm.startsWith('SHA-256');
+    const ha1 = account === undefined ? undefined : verifierOf(account, sha, login?.full === true);
+    const genuine = verifyCredentials(
+      credentials,
+      request.method,
+      ha1 ?? (sha ? decoy : decoy.slice(0, 32)),
+      request.body,
+    );
+    if (!genuine || account === undefined || ha1 === undefined) return wrong;
+    const nonce = nonces.check(credentials);
+    if (nonce === 'fresh') return { kind: 'accepted', account };
+    return nonce === 'foreign' ? wrong : stale;
+  }
+
+  /** `alice` and `alice@lab.example` are the same login. */
+  function splitLogin(username: string): { user: string; full: boolean } | undefined {
+    const at = username.lastIndexOf('@');
+    if (at < 0) return { user: username, full: false };
+    const domain = domains.servedDomain(username.slice(at + 1), undefined);
+    return domain === realm ? { user: username.slice(0, at), full: true } : undefined;
+  }
+
+  /** It may differ from the Request-URI but must denote something served here. RFC 3261 §22.4. */
+  function servesDigestUri(request: SipRequest, uri: string): boolean {
+    if (uri === request.uri) return true;
+    const parsed = parseUri(uri);
+    return parsed.ok && servedDomainOf(parsed.value, domains) !== undefined;
+  }
+
+  function challenge(
+    side: 'registrar' | 'proxy',
+    algorithms: readonly DigestAlgorithm[],
+    isStale: boolean,
+  ): SipFailure {
+    const header = side === 'registrar' ? 'WWW-Authenticate' : 'Proxy-Authenticate';
+    const nonce = nonces.create();
+    const headers = algorithms.map((algorithm): readonly [string, string] => [
+      header,
+      formatChallenge({
+        realm,
+        nonce,
+        algorithm,
+        qop: ['auth'],
+        ...(isStale ? { stale: true } : {}),
+      }),
+    ]);
+    return side === 'registrar'
+      ? sipFailure(401, 'Unauthorized', headers)
+      : sipFailure(407, 'Proxy Authentication Required', headers);
+  }
+
+  return {
+    failedAttempts,
+    check(request, flow, side, algorithms) {
+      const header = side === 'registrar' ? 'Authorization' : 'Proxy-Authorization';
+      const verdict = examine(request, header, algorithms);
+      if (verdict.kind === 'accepted') {
+        failedAttempts.clear(flow.remote.address);
+        if (!verdict.account.enabled) {
+          return { ok: false, failure: sipFailure(403, 'Account Disabled') };
+        }
+        successes.add();
+        return { ok: true, account: verdict.account };
+      }
+      if (verdict.kind === 'absent') challenges.add();
+      if (verdict.kind === 'stale') stales.add();
+      if (verdict.kind === 'wrong') countFailure(request, flow);
+      return { ok: false, failure: challenge(side, algorithms, verdict.kind === 'stale') };
+    },
+  };
+
+  /** Logged at each power of two per source: a guessing robot must not fill the log. */
+  function countFailure(request: SipRequest, flow: Flow): void {
+    failures.add();
+    const count = failedAttempts.add(flow.remote.address);
+    if ((count & (count - 1)) !== 0) return;
+    trace.log('warn', 'sip-auth-failed', {
+      source: flow.remote.address,
+      count,
+      method: request.method,
+      callId: request.callId,
+    });
+  }
+}
+
+const absent: Verdict = { kind: 'absent' };
+const wrong: Verdict = { kind: 'wrong' };
+const stale: Verdict = { kind: 'stale' };
+
+function verifierOf(account: Account, sha: boolean, full: boolean): string | undefined {
+  if (full) return sha ? account.ha1Sha256AtDomain : account.ha1Md5AtDomain;
+  return sha ? account.ha1Sha256 : account.ha1Md5;
+}
+
+/** What the sender says it is, checked against who it proved to be. */
+export function identityRefusal(
+  request: SipRequest,
+  user: string,
+  domains: Domains,
+): SipFailure | undefined {
+  const from = request.from.parsedUri;
+  if (!from.ok) return sipFailure(400, 'Malformed From');
+  const domain = servedDomainOf(from.value, domains);
+  if (domain === undefined) {
+    return isAnonymous(from.value.host) ? undefined : sipFailure(403, 'From Is Not Yours');
+  }
+  if (domain === domains.canonical && userOf(from.value) === user) return undefined;
+  return sipFailure(403, 'From Is Not Yours');
+}
+
+/** RFC 3323 §4.1.1.3. */
+export function isAnonymous(host: string): boolean {
+  return host.toLowerCase() === 'anonymous.invalid';
+}

@@ -1,4 +1,4 @@
-import type { DigestAlgorithm } from '../auth/authenticator.ts';
+import type { DigestAlgorithm } from '../digest/digest.ts';
 
 /** Settings of the SIP roles; all times with their unit in the name. */
 export interface SipSettings {
@@ -30,7 +30,7 @@ export interface ProxySettings {
 export interface AuthSettings {
   /** Requests of phones other than REGISTER are challenged. */
   readonly challengeRequests: boolean;
-  readonly nonceLifetimeMs: number;
+  readonly nonceLifetimeS: number;
 }
 
 /** Policy of one listener (a name of `Flow.listener`). */
@@ -47,7 +47,7 @@ export const defaultSipSettings: SipSettings = {
     admissionTimeoutMs: 2000,
   },
   proxy: { timerCMs: 181_000, maxBreadth: 60, maxForwards: 70 },
-  auth: { challengeRequests: true, nonceLifetimeMs: 300_000 },
+  auth: { challengeRequests: true, nonceLifetimeS: 300 },
   serverName: 'Chordial',
 };
 

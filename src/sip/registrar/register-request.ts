@@ -1,0 +1,198 @@
+import { limits } from '../../base/limits.ts';
+import type { Outcome } from '../../base/outcome.ts';
+import { failure, success } from '../../base/outcome.ts';
+import { type SipFailure, sipFailure } from '../core/failure.ts';
+import type { Domains } from '../core/domains.ts';
+import { aorOf } from '../core/aor.ts';
+import type { SipRequest } from '../message/message.ts';
+import { type NameAddr, parseNameAddr } from '../message/name-addr.ts';
+import { type SipUri, parseUri } from '../message/uri.ts';
+
+/** A REGISTER as the registrar understands it. RFC 3261 §10.3 steps 1 to 6. */
+export interface RegisterRequest {
+  readonly aor: string;
+  readonly callId: string;
+  readonly cseq: number;
+  /** `*`, or the contacts; an empty list is a fetch. */
+  readonly contacts: readonly RegisterContact[] | '*';
+  readonly path: readonly string[];
+  readonly outbound: boolean;
+}
+
+export interface RegisterContact {
+  readonly uri: string;
+  /** Requested seconds, 0 = remove; `undefined` when neither parameter nor header says. */
+  readonly expiresS: number | undefined;
+  /** 0..1000. */
+  readonly q: number;
+  readonly instance: string | undefined;
+  readonly regId: number | undefined;
+  /** See {@link Binding.parameters}. */
+  readonly parameters: string;
+}
+
+/** Option tags a REGISTER may require. */
+const understood: ReadonlySet<string> = new Set(['path', 'outbound', 'pref', 'gruu']);
+
+export function readRegister(
+  request: SipRequest,
+  domains: Domains,
+): Outcome<RegisterRequest, SipFailure> {
+  if (request.has('Require')) {
+    const unknown = request.values('Require').filter((tag) => !understood.has(tag.toLowerCase()));
+    if (unknown.length > 0) {
+      return failure(sipFailure(420, 'Bad Extension', [['Unsupported', unknown.join(', ')]]));
+    }
+  }
+  const to = request.to.parsedUri;
+  if (!to.ok || (to.value.scheme !== 'sip' && to.value.scheme !== 'sips')) {
+    return failure(sipFailure(400, 'To Is Not a SIP URI'));
+  }
+  const aor = aorOf(to.value, domains);
+  if (aor === undefined) return failure(sipFailure(404, 'Not Found'));
+  const path = request.has('Path') ? request.values('Path') : noValues;
+  if (path.length > limits.sipRoles.pathValues) return failure(sipFailure(400, 'Too Many Paths'));
+  const contacts = readContacts(request, to.value);
+  if (!contacts.ok) return contacts;
+  const outbound = supports(request, 'outbound');
+  const refusal =
+    contacts.value === '*' ? undefined : checkOutbound(contacts.value, path, outbound);
+  if (refusal !== undefined) return failure(refusal);
+  return success({
+    aor,
+    callId: request.callId,
+    cseq: request.cseq.number,
+    contacts: contacts.value,
+    path,
+    outbound,
+  });
+}
+
+const noValues: readonly string[] = [];
+
+function readContacts(
+  request: SipRequest,
+  to: SipUri,
+): Outcome<readonly RegisterContact[] | '*', SipFailure> {
+  const values = request.values('Contact');
+  const header = request.header('Expires');
+  const headerS = header === undefined ? undefined : parseExpires(header);
+  if (values.includes('*')) {
+    if (values.length > 1) return failure(sipFailure(400, 'Wildcard With Other Contacts'));
+    if (headerS !== 0) return failure(sipFailure(400, 'Wildcard Without Expires 0'));
+    return success('*');
+  }
+  if (values.length > limits.sipRoles.contactsPerRegister) {
+    return failure(sipFailure(400, 'Too Many Contacts'));
+  }
+  const contacts: RegisterContact[] = [];
+  for (const value of values) {
+    const parsed = parseNameAddr(value);
+    if (!parsed.ok) return failure(sipFailure(400, 'Malformed Contact'));
+    const contact = readContact(parsed.value, headerS, to);
+    if (!contact.ok) return contact;
+    contacts.push(contact.value);
+  }
+  return success(contacts);
+}
+
+function readContact(
+  contact: NameAddr,
+  headerS: number | undefined,
+  to: SipUri,
+): Outcome<RegisterContact, SipFailure> {
+  const bare = !contact.raw.includes('<');
+  if (bare && contact.uri.includes('?')) return failure(sipFailure(400, 'Malformed Contact'));
+  const uri = contact.parsedUri;
+  if (!uri.ok) return failure(sipFailure(400, 'Malformed Contact'));
+  const isSip = uri.value.scheme === 'sip' || uri.value.scheme === 'sips';
+  const instance = contact.params.get('+sip.instance')?.replace(/^<|>$/g, '');
+  const isAor =
+    isSip &&
+    uri.value.port === undefined &&
+    uri.value.user === to.user &&
+    uri.value.host.toLowerCase() === to.host.toLowerCase();
+  if (isAor || (!isSip && instance !== undefined)) {
+    return failure(sipFailure(403, 'Contact Not Allowed'));
+  }
+  const expires = contact.params.get('expires');
+  const parameters = formatParameters(contact);
+  if (contact.uri.length > limits.sipRoles.contactBytes) {
+    return failure(sipFailure(400, 'Contact Too Long'));
+  }
+  if (parameters.length > limits.sipRoles.contactBytes) {
+    return failure(sipFailure(400, 'Contact Too Long'));
+  }
+  return success({
+    uri: contact.uri,
+    expiresS: contact.params.has('expires') ? parseExpires(expires ?? '') : headerS,
+    q: parseQ(contact.params.get('q')),
+    instance: instance === '' ? undefined : instance,
+    regId: instance === undefined ? undefined : parseRegId(contact.params.get('reg-id')),
+    parameters,
+  });
+}
+
+/** Parameters that have their own field in a binding, or that only the registrar may state. */
+const separate: ReadonlySet<string> = new Set(['expires', 'q', 'pub-gruu', 'temp-gruu']);
+
+function formatParameters(contact: NameAddr): string {
+  let text = '';
+  for (const [name, value] of contact.params) {
+    if (separate.has(name)) continue;
+    if (value === undefined) text += `;${name}`;
+    else
+      text += /^[\w.!%*+`'~-]+$/.test(value) ? `;${name}=${value}` : `;${name}="${escape(value)}"`;
+  }
+  return text;
+}
+
+function escape(value: string): string {
+  return value.replace(/["\\]/g, '\\$&');
+}
+
+/** A malformed value counts as 3600, a huge one as 2^32-1. RFC 3261 §10.2. */
+function parseExpires(text: string): number {
+  if (!/^\d+$/.test(text)) return 3600;
+  return Math.min(Number(text), 0xffff_ffff);
+}
+
+function parseQ(text: string | undefined): number {
+  if (text === undefined || !/^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text)) return 1000;
+  return Math.round(Number(text) * 1000);
+}
+
+/** RFC 5626 §10: 1 .. 2^31-1. */
+function parseRegId(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
+  const id = Number(text);
+  return id >= 1 && id < 0x8000_0000 ? id : undefined;
+}
+
+/** RFC 5626 §6. */
+function checkOutbound(
+  contacts: readonly RegisterContact[],
+  path: readonly string[],
+  supported: boolean,
+): SipFailure | undefined {
+  if (!contacts.some((contact) => contact.regId !== undefined)) return undefined;
+  if (contacts.filter((contact) => contact.expiresS !== 0).length > 1) {
+    return sipFailure(400, 'One Contact With reg-id');
+  }
+  const first = path[0];
+  if (first !== undefined && supported && !/;ob(?=[;>=]|$)/i.test(first)) {
+    return sipFailure(439, 'First Hop Lacks Outbound Support');
+  }
+  return undefined;
+}
+
+export function supports(request: SipRequest, tag: string): boolean {
+  if (!request.has('Supported')) return false;
+  return request.values('Supported').some((value) => value.toLowerCase() === tag);
+}
+
+/** The Contact URI in a comparable form; `undefined` when it cannot be read. */
+export function comparable(uri: string): SipUri | undefined {
+  const parsed = parseUri(uri);
+  return parsed.ok ? parsed.value : undefined;
+}

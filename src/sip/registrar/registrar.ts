@@ -1,0 +1,216 @@
+import { limits } from '../../base/limits.ts';
+import type { Outcome } from '../../base/outcome.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Flow } from '../../ports/flow.ts';
+import type { Trace } from '../../ports/trace.ts';
+import type { Domains } from '../core/domains.ts';
+import { type SipFailure, sipFailure } from '../core/failure.ts';
+import type { RegistrarSettings } from '../core/settings.ts';
+import type { Binding, LocationChange } from '../location/binding.ts';
+import type { LocationTable } from '../location/location-table.ts';
+import { type SipRequest, type SipResponse, createResponse } from '../message/message.ts';
+import type { RegistrationAdmission } from './admission.ts';
+import { updateBindings } from './binding-update.ts';
+import { type RegisterRequest, readRegister, supports } from './register-request.ts';
+import { formatSipDate } from './sip-date.ts';
+
+export interface RegistrarDeps {
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly domains: Domains;
+  readonly location: LocationTable;
+  readonly settings: RegistrarSettings;
+  readonly admission?: RegistrationAdmission | undefined;
+}
+
+export interface RegisterArrival {
+  readonly request: SipRequest;
+  readonly flow: Flow;
+  /** Account name proved by digest. */
+  readonly user: string;
+  readonly toTag: string;
+  /** Called once, within or after `register`. */
+  respond(response: SipResponse): void;
+}
+
+/** The registrar of RFC 3261 §10.3. */
+export interface Registrar {
+  register(arrival: RegisterArrival): void;
+  /** Addresses whose REGISTER waits for its admission. */
+  readonly waiting: number;
+}
+
+export function createRegistrar(deps: RegistrarDeps): Registrar {
+  const { clock, domains, location, settings, trace } = deps;
+  /** REGISTERs behind one that waits for its admission, by address. */
+  const queues = new Map<string, (() => void)[]>();
+  const accepted = trace.counter('sip_registrations_total', { result: 'accepted' });
+  const rejected = trace.counter('sip_registrations_total', { result: 'rejected' });
+  const unanswered = trace.counter('sip_registration_admission_timeouts_total');
+  let dateS = -1;
+  let dateText = '';
+
+  function register(arrival: RegisterArrival): void {
+    const parsed = readRegister(arrival.request, domains);
+    if (!parsed.ok) {
+      refuse(arrival, parsed.error);
+      return;
+    }
+    const { aor } = parsed.value;
+    if (aor.slice(0, aor.lastIndexOf('@')) !== arrival.user) {
+      refuse(arrival, sipFailure(403, 'Not Your Address of Record'));
+      return;
+    }
+    const queue = queues.get(aor);
+    if (queue === undefined) {
+      process(arrival, parsed.value);
+    } else if (queue.length < limits.sipRoles.waitingRegistersPerAor) {
+      queue.push(() => {
+        process(arrival, parsed.value);
+      });
+    } else {
+      refuse(arrival, busy);
+    }
+  }
+
+  function process(arrival: RegisterArrival, parsed: RegisterRequest): void {
+    if (parsed.contacts.length === 0) {
+      confirm(arrival, parsed, location.bindings(parsed.aor));
+      return;
+    }
+    const change = evaluate(arrival, parsed);
+    if (!change.ok) {
+      refuse(arrival, change.error);
+      return;
+    }
+    const asks = change.value.first || change.value.last || change.value.content;
+    if (!asks || deps.admission === undefined) commit(arrival, parsed, change.value);
+    else ask(deps.admission, arrival, parsed, change.value);
+  }
+
+  function evaluate(
+    arrival: RegisterArrival,
+    parsed: RegisterRequest,
+  ): Outcome<LocationChange, SipFailure> {
+    const { flow, request } = arrival;
+    const userAgent = request.header('User-Agent') ?? '';
+    return updateBindings(
+      location.bindings(parsed.aor),
+      parsed,
+      { nowMs: clock.wallMs(), flow, userAgent },
+      settings,
+    );
+  }
+
+  function ask(
+    admission: RegistrationAdmission,
+    arrival: RegisterArrival,
+    parsed: RegisterRequest,
+    change: LocationChange,
+  ): void {
+    if (queues.size >= limits.sipRoles.pendingAdmissions) {
+      refuse(arrival, busy);
+      return;
+    }
+    queues.set(parsed.aor, []);
+    let settled = false;
+    const settle = (refusal: SipFailure | undefined): void => {
+      if (settled) return;
+      settled = true;
+      timer.cancel();
+      if (refusal !== undefined) {
+        refuse(arrival, refusal);
+      } else {
+        // Bindings may have expired and flows closed meanwhile.
+        const now = evaluate(arrival, parsed);
+        if (now.ok) commit(arrival, parsed, now.value);
+        else refuse(arrival, now.error);
+      }
+      release(parsed.aor);
+    };
+    const timer = clock.after('sip-admission', settings.admissionTimeoutMs, () => {
+      unanswered.add();
+      settle(undefined);
+    });
+    admission.admit(change, settle);
+  }
+
+  /** Lets the REGISTERs that waited go on, until one of them waits again. */
+  function release(aor: string): void {
+    const waiting = queues.get(aor) ?? [];
+    queues.delete(aor);
+    for (;;) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      next();
+      const queue = queues.get(aor);
+      if (queue === undefined) continue;
+      queue.push(...waiting);
+      return;
+    }
+  }
+
+  function commit(arrival: RegisterArrival, parsed: RegisterRequest, change: LocationChange): void {
+    if (!location.apply(change)) {
+      refuse(arrival, sipFailure(503, 'Too Many Bindings'));
+      return;
+    }
+    confirm(arrival, parsed, change.bindings);
+  }
+
+  function refuse(arrival: RegisterArrival, refusal: SipFailure): void {
+    rejected.add();
+    arrival.respond(
+      createResponse(arrival.request, refusal.status, refusal.reason, {
+        toTag: arrival.toTag,
+        ...(refusal.headers === undefined ? {} : { headers: refusal.headers }),
+      }),
+    );
+  }
+
+  /** 200 with every binding and what is left of it. RFC 3261 §10.3 step 8. */
+  function confirm(
+    arrival: RegisterArrival,
+    parsed: RegisterRequest,
+    bindings: readonly Binding[],
+  ): void {
+    accepted.add();
+    const now = clock.wallMs();
+    const headers: (readonly [string, string])[] = [];
+    for (const b of bindings) headers.push(['Contact', contactValue(b, now)]);
+    if (parsed.path.length > 0 && supports(arrival.request, 'path')) {
+      headers.push(['Path', parsed.path.join(', ')]);
+    }
+    const outbound =
+      parsed.outbound &&
+      parsed.contacts !== '*' &&
+      parsed.contacts.some((contact) => contact.regId !== undefined && contact.expiresS !== 0);
+    if (outbound) headers.push(['Require', 'outbound']);
+    headers.push(['Date', date(now)]);
+    arrival.respond(createResponse(arrival.request, 200, 'OK', { toTag: arrival.toTag, headers }));
+  }
+
+  function date(now: number): string {
+    const seconds = Math.trunc(now / 1000);
+    if (seconds !== dateS) {
+      dateS = seconds;
+      dateText = formatSipDate(now);
+    }
+    return dateText;
+  }
+
+  return {
+    register,
+    get waiting() {
+      return queues.size;
+    },
+  };
+}
+
+const busy = sipFailure(503, 'Service Unavailable', [['Retry-After', '5']]);
+
+function contactValue(b: Binding, now: number): string {
+  const leftS = Math.max(1, Math.round((b.expiresAtMs - now) / 1000));
+  const q = b.q === 1000 ? '' : `;q=${(b.q / 1000).toFixed(3).replace(/0{1,2}$/, '')}`;
+  return `<${b.contact}>${b.parameters}${q};expires=${String(leftS)}`;
+}
