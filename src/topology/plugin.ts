@@ -116,6 +116,11 @@ export interface TopologyHost {
 
   /** The node through which the first Attach goes: a linked bootstrap peer; `undefined` when none. */
   bootstrapPeer(): NodeId | undefined;
+  /**
+   * Repeats the bootstrap discovery (§10.7.4.4): links with a bootstrap node again when there is no
+   * such link, and yields it. Absent: {@link bootstrapPeer} has to do.
+   */
+  discoverBootstrap?(done: (outcome: Outcome<NodeId>) => void): void;
 
   /**
    * Copies every stored resource in the half-open ring interval (from, to] to `target` as replica
