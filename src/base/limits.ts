@@ -253,4 +253,24 @@ export const limits = {
     /** Certificates found to be issued for this overlay. */
     checkedPaths: 8192,
   },
+  /** The authority: accounts, enrollment, account feed. */
+  authority: {
+    users: 1_000_000,
+    adapters: 10_000,
+    tokens: 1000,
+    scopePatterns: 256,
+    passwordLength: 256,
+    /** Removed users that followers of the feed can still learn about without a full copy. */
+    removedUsers: 10_000,
+    /** Changes considered for one page of the feed. */
+    feedPageEntries: 1000,
+    /** Node-IDs in one certificate. */
+    nodeIdsPerCertificate: 8,
+    /** Sources whose failed authentications are remembered. */
+    failureSources: 10_000,
+    /** Failed authentications in a row before a source must wait. */
+    failureBurst: 10,
+    /** Time that earns a source one more attempt. */
+    failureRefillMs: 6000,
+  },
 } as const;
