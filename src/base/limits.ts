@@ -53,8 +53,6 @@ export const limits = {
     bootstrapNodes: 256,
     /** configuration-signer, kind-signer, bad-node: each. */
     nodeIds: 8192,
-    /** Certificates between a signer and its root. */
-    chainDepth: 4,
     /** Any other element that may repeat. */
     listEntries: 64,
   },

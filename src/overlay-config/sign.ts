@@ -2,23 +2,20 @@
  * Signatures over parts of a configuration document: a SecurityBlock (RFC 6940 §6.3.4) over exactly
  * the bytes of the element, nothing else, written in base64 (§11.1).
  */
-import { concatBytes } from '../base/bytes.ts';
-import { sha256 } from '../base/hash.ts';
-import { idBytes } from '../base/ids.ts';
 import type { NodeId } from '../base/ids.ts';
-import { limits } from '../base/limits.ts';
 import { failure, success } from '../base/outcome.ts';
 import type { Outcome } from '../base/outcome.ts';
-import { base64Encode, hexEncode, utf8Encode } from '../base/text.ts';
+import { base64Encode, utf8Encode } from '../base/text.ts';
 import type { Certificate, Identity, Verifier } from '../ports/certificates.ts';
-import type { OverlayConfig } from '../ports/overlay-config.ts';
+import type { KindParameters, OverlayConfig } from '../ports/overlay-config.ts';
 import { encodeToBytes, tryDecode } from '../wire/codec.ts';
-import { hashAlgorithms, securityBlock } from '../wire/reload/security.ts';
-import type { SecurityBlock, SignerIdentity } from '../wire/reload/security.ts';
+import { securityBlock } from '../wire/reload/security.ts';
+import type { SecurityBlock } from '../wire/reload/security.ts';
+import { checkCertificate } from '../trust/path.ts';
+import { certHashIdentity, resolveSigner } from '../trust/signer-identity.ts';
 import { configurationElement, kindElement, overlayDocument } from './build.ts';
 import type { OverlayDocumentValues } from './build.ts';
 import type { ParsedConfiguration } from './parse.ts';
-import type { KindParameters } from '../ports/overlay-config.ts';
 
 /** Signs the bytes of one element; `done` gets the base64 text of the SecurityBlock, later. */
 export function signElement(
@@ -35,7 +32,7 @@ export function signElement(
       signature: {
         hash: identity.scheme.hash,
         signature: identity.scheme.signature,
-        identity: signerIdentityOf(identity.certificate),
+        identity: certHashIdentity(identity.certificate),
         signatureValue,
       },
     };
@@ -143,75 +140,19 @@ function prepareCheck(
     const parsed = context.verifier.parseCertificate(certificate);
     if (parsed.ok) certificates.push(parsed.value);
   }
-  const signer = findSigner(block.signature.identity, certificates);
-  if (signer === undefined) return failure('does not name one of its certificates');
+  const signer = resolveSigner(block.signature.identity, certificates);
+  if (signer?.nodeId === undefined) return failure('does not name one of its certificates');
   const { certificate, nodeId } = signer;
   if (!signers.includes(nodeId)) return failure(`the node ${nodeId} may not sign`);
-  const { badNodes, rootCertificates } = context.authority;
-  if (certificate.nodeIds.some((id) => badNodes.includes(id))) {
-    return failure(`the node ${nodeId} is a bad-node`);
-  }
-  if (!chainsToRoot(certificate, certificates, rootCertificates, context)) {
-    return failure('the certificate of the signer does not lead to a root-cert');
-  }
+  const { authority, verifier, nowMs } = context;
+  const path = checkCertificate(certificate, certificates, {
+    roots: authority.rootCertificates,
+    verifier,
+    overlayName: authority.overlayName.toLowerCase(),
+    nowMs,
+    badNodes: new Set(authority.badNodes),
+    selfSignedDigest: authority.selfSignedPermitted?.digest,
+  });
+  if (!path.ok) return path;
   return success({ certificate, block, signedBytes });
-}
-
-function findSigner(
-  identity: SignerIdentity,
-  certificates: readonly Certificate[],
-): { certificate: Certificate; nodeId: NodeId } | undefined {
-  if (identity.type !== 'certHash' && identity.type !== 'certHashNodeId') return undefined;
-  if (identity.hashAlg !== hashAlgorithms.sha256) return undefined;
-  const wanted = hexEncode(identity.certificateHash);
-  for (const certificate of certificates) {
-    for (const nodeId of certificate.nodeIds) {
-      const hash =
-        identity.type === 'certHash'
-          ? certificate.fingerprint
-          : hexEncode(sha256(concatBytes([idBytes(nodeId), certificate.der])));
-      if (hash === wanted && (identity.type !== 'certHash' || certificate.nodeIds.length === 1)) {
-        return { certificate, nodeId };
-      }
-    }
-  }
-  return undefined;
-}
-
-function chainsToRoot(
-  leaf: Certificate,
-  others: readonly Certificate[],
-  roots: readonly Certificate[],
-  { verifier, nowMs }: SignatureContext,
-): boolean {
-  let current = leaf;
-  for (let depth = 0; depth <= limits.overlayConfig.chainDepth; depth++) {
-    if (!isCurrent(current, nowMs)) return false;
-    const holder = current;
-    const issues = (issuer: Certificate): boolean =>
-      issuer.isCa && verifier.isIssuedBy(holder, issuer);
-    const root = roots.find((candidate) => isCurrent(candidate, nowMs) && issues(candidate));
-    if (root !== undefined) return true;
-    const issuer = others.find((candidate) => candidate !== holder && issues(candidate));
-    if (issuer === undefined) return false;
-    current = issuer;
-  }
-  return false;
-}
-
-function isCurrent({ notBeforeMs, notAfterMs }: Certificate, nowMs: number): boolean {
-  return notBeforeMs <= nowMs && nowMs <= notAfterMs;
-}
-
-/** One Node-ID: the hash of the certificate; several: the hash names the first of them. */
-function signerIdentityOf(certificate: Certificate): SignerIdentity {
-  const [first] = certificate.nodeIds;
-  const single = first === undefined || certificate.nodeIds.length === 1;
-  return {
-    type: single ? 'certHash' : 'certHashNodeId',
-    hashAlg: hashAlgorithms.sha256,
-    certificateHash: single
-      ? sha256(certificate.der)
-      : sha256(concatBytes([idBytes(first), certificate.der])),
-  };
 }

@@ -29,8 +29,8 @@ export interface EnrollmentRequest {
 /** What a PKCS#10 request says about names and key. */
 export interface CsrNames {
   readonly keyType: KeyType;
-  readonly rfc822Names: readonly string[];
-  readonly commonName: string | undefined;
+  /** `undefined` when the request names nobody: the account's own name is meant (A-53). */
+  readonly userName: string | undefined;
 }
 
 /** A certificate that may be issued once the Node-IDs are durable. */
@@ -86,9 +86,8 @@ export function createEnrollment(deps: {
       if (username === undefined || password === undefined) return failure('failed_authentication');
       const account = authenticate(username, password);
       if (account === undefined) return failure('failed_authentication');
-      if (csr === undefined || csr.rfc822Names.length > 1) return failure('bad_CSR');
-      if (!deps.keyTypes.includes(csr.keyType)) return failure('bad_CSR');
-      const permitted = permittedName(account, csr.rfc822Names[0] ?? csr.commonName);
+      if (csr === undefined || !deps.keyTypes.includes(csr.keyType)) return failure('bad_CSR');
+      const permitted = permittedName(account, csr.userName);
       if (permitted === undefined) return failure('username_not_available');
       const count = requestedCount(nodeids);
       if (count === undefined) return failure('Node-IDs_not_available');
