@@ -12,7 +12,6 @@ import { createDeframer } from './deframer.ts';
 import type { DeframerSink } from './deframer.ts';
 import { ackFrameBytes, dataFrame, writeAckFrame } from './frames.ts';
 import { createPendingQueue } from './pending-queue.ts';
-import type { Pending } from './pending-queue.ts';
 import { createRtoEstimator } from './rto.ts';
 
 export interface Link {
@@ -196,7 +195,7 @@ export function createLink(dependencies: LinkDependencies): Link {
       count.suspected.add();
       events.suspect(true);
     }
-    if (!closing) watch(reportLate(now));
+    watch(reportLate(now));
   }
 
   /** Tells the senders of late messages; returns when to look again. */

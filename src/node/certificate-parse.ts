@@ -144,7 +144,7 @@ function readGeneralNames(der: Uint8Array): Outcome<SubjectNames> {
   for (const { tag, contents } of names) {
     if (tag !== rfc822NameTag && tag !== uriTag) continue;
     const text = utf8Decode(contents);
-    if (text === undefined || [...text].some((c) => c < ' ' || c === '\u007f')) {
+    if (text === undefined || contents.some((byte) => byte < 0x20 || byte === 0x7f)) {
       return failure('subjectAltName with illegal characters');
     }
     if (tag === rfc822NameTag) {

@@ -28,12 +28,12 @@ export function setOf(children: readonly DerNode[]): DerNode {
 
 /** An explicit context-specific tag around the children. */
 export function contextConstructed(tag: number, children: readonly DerNode[]): DerNode {
-  return asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, true, [...children]);
+  return asn1.create(Class.CONTEXT_SPECIFIC, tag, true, [...children]);
 }
 
 /** An implicitly tagged IA5String, as in GeneralName (RFC 5280 §4.2.1.6). */
 export function contextString(tag: number, text: string): DerNode {
-  return asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, false, text);
+  return asn1.create(Class.CONTEXT_SPECIFIC, tag, false, text);
 }
 
 /** Big-endian two's complement bytes. */
@@ -70,8 +70,8 @@ export function oid(dotted: string): DerNode {
 export function time(epochMs: number): DerNode {
   const date = new Date(epochMs);
   return date.getUTCFullYear() < 2050
-    ? primitive(Type.UTCTIME, asn1.dateToUtcTime(date) as string)
-    : primitive(Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date) as string);
+    ? primitive(Type.UTCTIME, asn1.dateToUtcTime(date))
+    : primitive(Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date));
 }
 
 function primitive(type: forge.asn1.Type, contents: string): DerNode {
