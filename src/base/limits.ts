@@ -204,6 +204,10 @@ export const limits = {
   },
   /** The coupling of SIP and overlay. */
   adapter: {
+    /** Overlay neighbours known as flows, and what waits for a lost connection to come back. */
+    overlayFlows: 16_384,
+    waitingMessages: 64,
+    waitingBytes: 512 << 10,
     publications: 262_144,
     publishingAtOnce: 64,
     /** Admissions that wait for the answer to their Store. */
@@ -270,5 +274,31 @@ export const limits = {
     failureBurst: 10,
     /** Time that earns a source one more attempt. */
     failureRefillMs: 6000,
+  },
+  /** HTTPS edge of the authority. */
+  authorityHttp: {
+    formParts: 8,
+    formPartBytes: 16_384,
+    jsonBytes: 4096,
+    requestBytes: 65_536,
+    connections: 4096,
+    /** Followers of the account feed that wait for news. */
+    feedWaiters: 20_000,
+    feedWaitMs: 25_000,
+    headersTimeoutMs: 10_000,
+    requestTimeoutMs: 30_000,
+    keepAliveTimeoutMs: 65_000,
+  },
+  /** The adapter's side of enrollment and account feed. */
+  enrollmentClient: {
+    /** Bytes of one answer of the authority. */
+    answerBytes: 8 << 20,
+    requestTimeoutMs: 15_000,
+    /** Certificates requested at the same time. */
+    concurrentEnrollments: 4,
+    retryMinMs: 500,
+    retryMaxMs: 60_000,
+    /** User identities kept ready for use; others are read from the Store when asked for. */
+    readyIdentities: 4096,
   },
 } as const;

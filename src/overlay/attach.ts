@@ -1,0 +1,238 @@
+/**
+ * Attach: how two nodes come to a direct link. The requester offers its listening addresses and
+ * waits, the answerer connects. RFC 6940 §6.5.1.
+ */
+import { limits } from '../base/limits.ts';
+import type { NodeId } from '../base/ids.ts';
+import { failure, success, type Outcome } from '../base/outcome.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Dialer, TransportAddress } from '../ports/connection.ts';
+import type { Random } from '../ports/random.ts';
+import type { Trace } from '../ports/trace.ts';
+import type { AttachTarget } from '../topology/plugin.ts';
+import { encodeToBytes, tryDecode } from '../wire/codec.ts';
+import { attachReqAns } from '../wire/reload/attach.ts';
+import type { Destination } from '../wire/reload/destination.ts';
+import { errorCodes } from '../wire/reload/errors.ts';
+import { messageCodes } from '../wire/reload/message-codes.ts';
+import { dialInOrder, dialTargets, makeOffer } from './candidates.ts';
+import type { IncomingRequest } from './incoming.ts';
+import type { LinkEntry, LinkTable } from './link-table.ts';
+import type { RequestOutcome, Transactions } from './transactions.ts';
+
+export interface AttachOptions {
+  readonly via?: NodeId;
+  readonly sendUpdate: boolean;
+}
+
+export interface Attacher {
+  /** See TopologyHost.attach. */
+  attach(
+    target: AttachTarget,
+    options: AttachOptions,
+    done: (outcome: Outcome<NodeId>) => void,
+  ): void;
+  /** An AttachReq. */
+  handle(request: IncomingRequest): void;
+  /** A link came up, by whatever cause. */
+  linkUp(entry: LinkEntry): void;
+  /** Own Attach requests under way. */
+  readonly size: number;
+}
+
+export interface AttachDependencies {
+  readonly self: NodeId;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly dialer: Dialer;
+  readonly links: LinkTable;
+  readonly transactions: Transactions;
+  readonly candidates: () => readonly TransportAddress[];
+  readonly sendUpdateTo: (nodeId: NodeId) => void;
+  readonly later: (run: () => void) => void;
+}
+
+interface OwnAttach {
+  readonly target: AttachTarget;
+  readonly done: (outcome: Outcome<NodeId>) => void;
+  /** `asking`: no answer yet; `connecting`: `expected` answered, its connection is awaited. */
+  phase: 'asking' | 'connecting';
+  expected: NodeId | undefined;
+  cancelRequest: () => void;
+  timer: Timer | undefined;
+}
+
+export function createAttacher(dependencies: AttachDependencies): Attacher {
+  const { self, clock, links, transactions, trace, later } = dependencies;
+  const own = new Set<OwnAttach>();
+  const answering = new Set<NodeId>();
+  const failed = trace.counter('overlay_attaches_total', { result: 'failed' });
+  const succeeded = trace.counter('overlay_attaches_total', { result: 'linked' });
+  const collided = trace.counter('overlay_attaches_total', { result: 'collision' });
+
+  function attach(
+    target: AttachTarget,
+    options: AttachOptions,
+    done: (outcome: Outcome<NodeId>) => void,
+  ): void {
+    const known = target.kind === 'node' ? usableLink(target.nodeId) : undefined;
+    if (known !== undefined && !options.sendUpdate) {
+      later(() => done(success(known.nodeId)));
+      return;
+    }
+    const offer = makeOffer(dependencies.candidates(), 'passive', dependencies.random);
+    if (own.size >= limits.overlay.attaches || offer.candidates.length === 0) {
+      failed.add();
+      later(() => done(failure(own.size > 0 ? 'too many attaches' : 'no address to offer')));
+      return;
+    }
+    const attempt: OwnAttach = {
+      target,
+      done,
+      phase: 'asking',
+      expected: target.kind === 'node' ? target.nodeId : undefined,
+      cancelRequest: () => undefined,
+      timer: undefined,
+    };
+    own.add(attempt);
+    attempt.cancelRequest = transactions.request(
+      {
+        destinations: destinationsTo(target, options.via),
+        messageCode: messageCodes.attachReq,
+        body: encodeToBytes(attachReqAns, { ...offer, sendUpdate: options.sendUpdate }),
+      },
+      (outcome) => answered(attempt, outcome),
+    );
+  }
+
+  function answered(attempt: OwnAttach, outcome: RequestOutcome): void {
+    if (!own.has(attempt) || attempt.phase !== 'asking') return;
+    if (outcome.ok) {
+      const answer = tryDecode(attachReqAns, outcome.value.body);
+      if (answer.ok && outcome.value.signer.nodeId !== self) {
+        awaitLink(attempt, outcome.value.signer.nodeId);
+      } else finish(attempt, failure('malformed answer'));
+      return;
+    }
+    const { code, signer, text } = outcome.error;
+    if (code === errorCodes.inProgress && signer !== undefined) awaitLink(attempt, signer);
+    else finish(attempt, failure(text));
+  }
+
+  function awaitLink(attempt: OwnAttach, nodeId: NodeId): void {
+    attempt.phase = 'connecting';
+    attempt.expected = nodeId;
+    const entry = usableLink(nodeId);
+    if (entry !== undefined) {
+      entry.attached = true;
+      finish(attempt, success(nodeId));
+      return;
+    }
+    attempt.timer = clock.after('attach-link', limits.overlay.connectionWaitMs, () => {
+      finish(attempt, failure('no connection came'));
+    });
+  }
+
+  function finish(attempt: OwnAttach, outcome: Outcome<NodeId>): void {
+    if (!own.delete(attempt)) return;
+    attempt.timer?.cancel();
+    attempt.cancelRequest();
+    (outcome.ok ? succeeded : failed).add();
+    attempt.done(outcome);
+  }
+
+  function usableLink(nodeId: NodeId): LinkEntry | undefined {
+    const entry = links.get(nodeId);
+    return entry === undefined || entry.link.suspect ? undefined : entry;
+  }
+
+  function handle(request: IncomingRequest): void {
+    const requester = request.signer.nodeId;
+    const decoded = tryDecode(attachReqAns, request.body);
+    if (!decoded.ok || decoded.value.role !== 'passive') {
+      request.refuse(errorCodes.invalidMessage, 'not an AttachReq');
+      return;
+    }
+    if (requester === self) {
+      request.refuse(errorCodes.notFound, 'the requester itself is responsible');
+      return;
+    }
+    const targets = dialTargets(decoded.value.candidates);
+    if (targets.length === 0) {
+      request.refuse(errorCodes.incompatibleWithOverlay, 'no TLS-TCP-FH-NO-ICE candidate');
+      return;
+    }
+    if (collides(requester) || answering.has(requester)) {
+      collided.add();
+      request.refuse(errorCodes.inProgress, '');
+      return;
+    }
+    const offer = makeOffer(dependencies.candidates(), 'active', dependencies.random);
+    if (answering.size >= limits.overlay.attaches || offer.candidates.length === 0) {
+      request.refuse(errorCodes.requestTimeout, 'too many attaches');
+      return;
+    }
+    request.answer(encodeToBytes(attachReqAns, { ...offer, sendUpdate: false }));
+    connect(requester, targets, decoded.value.sendUpdate);
+  }
+
+  /** The four cases of §6.5.1.2; true when the request gives way to an Attach of ours. */
+  function collides(requester: NodeId): boolean {
+    for (const attempt of own) {
+      if (attempt.expected !== requester) continue;
+      if (attempt.phase === 'connecting' || self > requester) return true;
+      attempt.cancelRequest();
+      awaitLink(attempt, requester);
+    }
+    return false;
+  }
+
+  function connect(
+    requester: NodeId,
+    targets: readonly TransportAddress[],
+    sendUpdate: boolean,
+  ): void {
+    const held = usableLink(requester);
+    if (held !== undefined) {
+      held.attached = true;
+      if (sendUpdate) later(() => dependencies.sendUpdateTo(requester));
+      return;
+    }
+    answering.add(requester);
+    dialInOrder(dependencies.dialer, targets, (outcome) => {
+      answering.delete(requester);
+      const added = outcome.ok ? links.add(outcome.value, requester) : outcome;
+      if (!added.ok) {
+        trace.log('info', 'attach-dial-failed', { node: requester, reason: added.error });
+        failed.add();
+        return;
+      }
+      if (sendUpdate) dependencies.sendUpdateTo(requester);
+    });
+  }
+
+  return {
+    attach,
+    handle,
+    linkUp(entry) {
+      for (const attempt of [...own]) {
+        if (attempt.phase !== 'connecting' || attempt.expected !== entry.nodeId) continue;
+        entry.attached = true;
+        finish(attempt, success(entry.nodeId));
+      }
+    },
+    get size() {
+      return own.size;
+    },
+  };
+}
+
+function destinationsTo(target: AttachTarget, via: NodeId | undefined): readonly Destination[] {
+  const last: Destination =
+    target.kind === 'node'
+      ? { type: 'node', nodeId: target.nodeId }
+      : { type: 'resource', resource: target.resource };
+  if (via === undefined || (target.kind === 'node' && target.nodeId === via)) return [last];
+  return [{ type: 'node', nodeId: via }, last];
+}

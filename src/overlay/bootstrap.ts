@@ -1,0 +1,205 @@
+/**
+ * Getting in and staying in: the first link to a bootstrap node, the memory of former neighbors,
+ * and coming back when all links are lost or the overlay may have fallen apart. RFC 6940 §11.4.
+ */
+import { limits } from '../base/limits.ts';
+import type { NodeId } from '../base/ids.ts';
+import { latin1Decode, latin1Encode } from '../base/text.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Dialer, TransportAddress } from '../ports/connection.ts';
+import { randomUnit, type Random } from '../ports/random.ts';
+import type { Store } from '../ports/store.ts';
+import type { Trace } from '../ports/trace.ts';
+import type { Topology } from '../topology/plugin.ts';
+import type { LinkEntry, LinkTable } from './link-table.ts';
+
+export interface Bootstrap {
+  start(bootstrap: readonly TransportAddress[] | 'first'): void;
+  stop(): void;
+  /** A linked node through which others are reached while there are no tables. */
+  peer(): NodeId | undefined;
+  linkUp(entry: LinkEntry): void;
+  linkDown(nodeId: NodeId): void;
+}
+
+export interface BootstrapDependencies {
+  readonly self: NodeId;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly dialer: Dialer;
+  readonly store: Store;
+  readonly links: LinkTable;
+  readonly topology: () => Topology;
+  /** From the configuration document; tried beside those given at start. */
+  readonly configured: () => readonly TransportAddress[];
+  /** Our own listening addresses, which are no way in. */
+  readonly ownAddresses: () => readonly TransportAddress[];
+}
+
+const storeKey = 'overlay/bootstrap-peers';
+
+export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap {
+  const { clock, trace, dialer, links } = dependencies;
+  const remembered = readRemembered(dependencies.store);
+  /** Linked nodes that were dialed as bootstrap nodes, oldest first. */
+  const reached = new Set<NodeId>();
+  const dialing = new Map<string, () => void>();
+  let given: readonly TransportAddress[] = [];
+  let first = false;
+  let running = false;
+  let waitMs: number = limits.overlay.rejoinMinimumMs;
+  let roundsWithoutLink = 0;
+  let nextAddress = 0;
+  let timer: Timer | undefined;
+
+  function start(bootstrap: readonly TransportAddress[] | 'first'): void {
+    running = true;
+    first = bootstrap === 'first';
+    given = bootstrap === 'first' ? [] : bootstrap;
+    if (first && addresses().length === 0) dependencies.topology().join(true);
+    else round();
+  }
+
+  /** Everything worth dialing: what the operator named, what the document lists, whom we knew. */
+  function addresses(): readonly TransportAddress[] {
+    const own = new Set(dependencies.ownAddresses().map(keyOf));
+    const all = new Map<string, TransportAddress>();
+    for (const address of [...given, ...dependencies.configured(), ...remembered.values()]) {
+      const key = keyOf(address);
+      if (!own.has(key)) all.set(key, address);
+    }
+    return [...all.values()];
+  }
+
+  /**
+   * Without a link: dial some addresses, more slowly each time. With links: now and then one
+   * address we have no link to, because it may lie in another part of a broken overlay.
+   */
+  function round(): void {
+    timer = undefined;
+    if (!running) return;
+    const candidates = addresses().filter((address) => !isLinkedTo(address));
+    const lonely = links.size === 0;
+    const count = lonely ? limits.overlay.bootstrapDialsAtOnce : 1;
+    for (let i = 0; i < Math.min(count, candidates.length); i++) {
+      dial(candidates[nextAddress++ % candidates.length] as TransportAddress);
+    }
+    if (lonely) {
+      roundsWithoutLink++;
+      if (first && roundsWithoutLink > firstAlone && dependencies.topology().state === 'idle') {
+        dependencies.topology().join(true);
+      }
+    }
+    schedule(lonely ? backoff() : limits.overlay.rejoinMaximumMs);
+  }
+
+  function backoff(): number {
+    const delayMs = waitMs;
+    waitMs = Math.min(waitMs * 2, limits.overlay.rejoinMaximumMs);
+    return delayMs;
+  }
+
+  function schedule(delayMs: number): void {
+    timer?.cancel();
+    const spread = 0.75 + randomUnit(dependencies.random) / 2;
+    timer = clock.after('bootstrap', delayMs * spread, round);
+  }
+
+  function isLinkedTo(address: TransportAddress): boolean {
+    const key = keyOf(address);
+    for (const entry of links.entries()) {
+      const { connection } = entry.link;
+      if (connection.role === 'client' && keyOf(connection.remote) === key) return true;
+    }
+    return false;
+  }
+
+  function dial(address: TransportAddress): void {
+    const key = keyOf(address);
+    if (dialing.has(key)) return;
+    const abandon = dialer.dial(address, limits.overlay.dialTimeoutMs, (outcome) => {
+      dialing.delete(key);
+      if (!outcome.ok) {
+        trace.log('debug', 'bootstrap-unreachable', { address, reason: outcome.error });
+        return;
+      }
+      const added = links.add(outcome.value);
+      if (added.ok) arrived(added.value);
+      else trace.log('info', 'bootstrap-refused', { address, reason: added.error });
+    });
+    dialing.set(key, abandon);
+  }
+
+  function arrived(entry: LinkEntry): void {
+    reached.delete(entry.nodeId);
+    reached.add(entry.nodeId);
+    waitMs = limits.overlay.rejoinMinimumMs;
+    roundsWithoutLink = 0;
+    if (running) dependencies.topology().join(false);
+  }
+
+  /** Only directly connected peers that we can dial again are remembered. */
+  function remember(entry: LinkEntry): void {
+    const { connection } = entry.link;
+    if (connection.role !== 'client') return;
+    const held = remembered.get(entry.nodeId);
+    if (held !== undefined && keyOf(held) === keyOf(connection.remote)) return;
+    remembered.delete(entry.nodeId);
+    remembered.set(entry.nodeId, connection.remote);
+    for (const oldest of remembered.keys()) {
+      if (remembered.size <= limits.overlay.bootstrapPeers) break;
+      remembered.delete(oldest);
+    }
+    const text = [...remembered].map(([id, { address, port }]) => `${id} ${address} ${port}`);
+    dependencies.store.write([{ put: storeKey, value: latin1Encode(text.join('\n')) }]);
+  }
+
+  return {
+    start,
+    stop() {
+      running = false;
+      timer?.cancel();
+      for (const abandon of dialing.values()) abandon();
+      dialing.clear();
+    },
+    peer() {
+      let fallback: NodeId | undefined;
+      for (const nodeId of reached) {
+        const entry = links.get(nodeId);
+        if (entry === undefined) continue;
+        if (!entry.link.suspect) return nodeId;
+        fallback = nodeId;
+      }
+      for (const entry of links.entries()) if (!entry.link.suspect) return entry.nodeId;
+      return fallback;
+    },
+    linkUp: remember,
+    linkDown(nodeId) {
+      reached.delete(nodeId);
+      if (running && links.size === 0) schedule(backoff());
+    },
+  };
+}
+
+/** Rounds in which a first node that has known others looks for them before it starts alone. */
+const firstAlone = 3;
+
+function keyOf({ address, port }: TransportAddress): string {
+  return `${address} ${port}`;
+}
+
+/** Oldest first. Lines that are not ours are left out. */
+function readRemembered(store: Store): Map<string, TransportAddress> {
+  const peers = new Map<string, TransportAddress>();
+  const bytes = store.get(storeKey);
+  if (bytes === undefined) return peers;
+  for (const line of latin1Decode(bytes).split('\n')) {
+    const match = /^([0-9a-f]{32,40}) (\S+) (\d{1,5})$/.exec(line);
+    if (match === null || peers.size >= limits.overlay.bootstrapPeers) continue;
+    const [, nodeId, address, port] = match;
+    if (nodeId === undefined || address === undefined) continue;
+    peers.set(nodeId, { address, port: Number(port) });
+  }
+  return peers;
+}

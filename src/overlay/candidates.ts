@@ -1,0 +1,95 @@
+/**
+ * Offers of addresses in overlays without ICE: the requester listens, the answerer connects.
+ * RFC 6940 §6.5.1.1, §6.5.1.11, A-34.
+ */
+import { hexEncode } from '../base/text.ts';
+import { limits } from '../base/limits.ts';
+import { failure, success, type Outcome } from '../base/outcome.ts';
+import type { Dialer, SecureConnection, TransportAddress } from '../ports/connection.ts';
+import type { Random } from '../ports/random.ts';
+import type { IceCandidate } from '../wire/reload/ice-candidate.ts';
+import { ipAddressPortOf } from '../wire/reload/ip-address-port.ts';
+import { parseIpv4, parseIpv6 } from '../wire/reload/ip-text.ts';
+
+const linkType = 'TLS-TCP-FH-NO-ICE';
+const hostPreference = 126;
+
+/** The fields that Attach and AppAttach share. */
+export interface Offer {
+  readonly ufrag: string;
+  readonly password: string;
+  readonly role: 'passive' | 'active';
+  readonly candidates: readonly IceCandidate[];
+}
+
+/** An offer of our addresses, best first; those that are not IP addresses are left out. */
+export function makeOffer(
+  addresses: readonly TransportAddress[],
+  role: Offer['role'],
+  random: Random,
+): Offer {
+  const usable = addresses
+    .filter(({ address }) => parseIpv4(address) !== undefined || parseIpv6(address) !== undefined)
+    .slice(0, limits.overlay.candidatesTried);
+  return {
+    ufrag: hexEncode(random.bytes(4)),
+    password: hexEncode(random.bytes(16)),
+    role,
+    candidates: usable.map(({ address, port }, i) => ({
+      type: 'host',
+      addrPort: ipAddressPortOf(address, port),
+      overlayLink: linkType,
+      foundation: String(i + 1),
+      priority: hostPreference * 2 ** 24 + (65_535 - i) * 2 ** 8 + 255,
+      extensions: [],
+    })),
+  };
+}
+
+/** Where an offer says to connect to, by priority; empty when it holds nothing for this link type. */
+export function dialTargets(candidates: readonly IceCandidate[]): readonly TransportAddress[] {
+  const targets: TransportAddress[] = [];
+  for (const { overlayLink, addrPort } of byPriority(candidates)) {
+    if (overlayLink !== linkType || addrPort.type === 'unknown' || addrPort.port === 0) continue;
+    targets.push({ address: addrPort.address, port: addrPort.port });
+  }
+  return targets.slice(0, limits.overlay.candidatesTried);
+}
+
+function byPriority(candidates: readonly IceCandidate[]): readonly IceCandidate[] {
+  return candidates.toSorted((a, b) => b.priority - a.priority);
+}
+
+/** Tries one address after the other. The returned function abandons the attempt silently. */
+export function dialInOrder(
+  dialer: Dialer,
+  targets: readonly TransportAddress[],
+  done: (outcome: Outcome<SecureConnection>) => void,
+): () => void {
+  let abandoned = false;
+  let abandon: () => void = () => undefined;
+  const next = (index: number, reason: string): void => {
+    const target = targets[index];
+    if (target === undefined) {
+      done(failure(reason));
+      return;
+    }
+    abandon = dialer.dial(target, limits.overlay.dialTimeoutMs, (outcome) => {
+      if (abandoned) {
+        if (outcome.ok) discard(outcome.value, 'no longer needed');
+      } else if (outcome.ok) done(success(outcome.value));
+      else next(index + 1, outcome.error);
+    });
+  };
+  next(0, 'no address');
+  return () => {
+    abandoned = true;
+    abandon();
+  };
+}
+
+/** Closes a connection that nobody has taken over. */
+export function discard(connection: SecureConnection, reason: string): void {
+  connection.setHandler({ data: () => undefined, closed: () => undefined });
+  connection.close(reason);
+}

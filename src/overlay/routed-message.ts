@@ -1,0 +1,82 @@
+/**
+ * A message on its way: header and, untouched, the bytes after it. RFC 6940 §6.1, §6.3.2.
+ */
+import { concatBytes } from '../base/bytes.ts';
+import type { NodeId } from '../base/ids.ts';
+import { messageClass } from '../wire/reload/message-codes.ts';
+import type { Destination } from '../wire/reload/destination.ts';
+import { encodeHeader, type ForwardingHeader } from '../wire/reload/header.ts';
+
+export interface RoutedMessage {
+  /** As it came, or as it was made; the lists on the wire are worked out for every next hop. */
+  readonly header: ForwardingHeader;
+  /** What follows the header; never parsed, never changed in transit. */
+  readonly body: Uint8Array;
+  /** The neighbor it came from; `undefined` for a message of our own. */
+  readonly from: NodeId | undefined;
+  /** Told when no way is left. Own messages only. */
+  readonly undeliverable?: () => void;
+}
+
+/** message_code of the contents; `undefined` in any fragment but the first. Two bytes are read, no more. */
+export function peekMessageCode(
+  message: Pick<RoutedMessage, 'header' | 'body'>,
+): number | undefined {
+  const high = message.body[0];
+  const low = message.body[1];
+  if (message.header.fragment.offset !== 0 || high === undefined || low === undefined) {
+    return undefined;
+  }
+  return (high << 8) | low;
+}
+
+/** True for answers and errors, which gather no Via List (§6.1.2). */
+export function isResponse(message: Pick<RoutedMessage, 'header' | 'body'>): boolean {
+  const code = peekMessageCode(message);
+  if (code === undefined) return false;
+  const kind = messageClass(code);
+  return kind === 'answer' || kind === 'error';
+}
+
+/** The way back: the neighbor a request came from, then its Via List reversed (§6.1.2, §6.2.2, A-01). */
+export function returnPath(
+  self: NodeId,
+  request: Pick<RoutedMessage, 'header' | 'from'>,
+): readonly Destination[] {
+  const path: Destination[] = [{ type: 'node', nodeId: request.from ?? self }];
+  const { viaList } = request.header;
+  for (let i = viaList.length - 1; i >= 0; i--) path.push(viaList[i] as Destination);
+  return path;
+}
+
+/**
+ * The bytes for the next hop: Destination List as given, previous hop appended to the Via List of
+ * a request, TTL reduced unless the message is our own (A-03).
+ */
+export function encodeForNextHop(
+  message: RoutedMessage,
+  destinations: readonly Destination[],
+): Uint8Array {
+  const { header, body, from } = message;
+  const own = from === undefined;
+  const viaList =
+    own || isResponse(message)
+      ? header.viaList
+      : [...header.viaList, { type: 'node' as const, nodeId: from }];
+  const next = encodeHeader(
+    { ...header, viaList, destinationList: destinations, ttl: own ? header.ttl : header.ttl - 1 },
+    body.length,
+  );
+  return concatBytes([next, body]);
+}
+
+/** True when two entries of a Destination List are equal (RFC 6940 §13.6.5, A-46). */
+export function hasDuplicates(
+  list: readonly Destination[],
+  keyOf: (destination: Destination) => string,
+): boolean {
+  if (list.length < 2) return false;
+  const seen = new Set<string>();
+  for (const destination of list) seen.add(keyOf(destination));
+  return seen.size !== list.length;
+}

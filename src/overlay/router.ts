@@ -1,0 +1,329 @@
+/**
+ * Forwarding by Destination List: deliver here, send to a next hop, or drop. Only headers are read.
+ * RFC 6940 §6.1, §6.2.
+ */
+import { limits } from '../base/limits.ts';
+import type { NodeId, ResourceId } from '../base/ids.ts';
+import type { OverlayConfig } from '../ports/overlay-config.ts';
+import type { Trace } from '../ports/trace.ts';
+import type { NextHop } from '../topology/plugin.ts';
+import { attempt } from '../wire/codec.ts';
+import { destinationKey, type Destination } from '../wire/reload/destination.ts';
+import { errorCodes } from '../wire/reload/errors.ts';
+import {
+  decodeHeader,
+  forwardingOptionFlags,
+  overlayHash,
+  type ForwardingHeader,
+} from '../wire/reload/header.ts';
+import { messageCodes } from '../wire/reload/message-codes.ts';
+import { labelledCounter } from './counters.ts';
+import type { LinkEntry } from './link-table.ts';
+import {
+  encodeForNextHop,
+  hasDuplicates,
+  isResponse,
+  peekMessageCode,
+  type RoutedMessage,
+} from './routed-message.ts';
+
+export interface Router {
+  /** A message or fragment that arrived on a link. */
+  receive(entry: LinkEntry, bytes: Uint8Array): void;
+  /** Sends a message of our own; one that ends here is delivered later, not inside the call. */
+  send(message: RoutedMessage): void;
+}
+
+export interface RouterDependencies {
+  readonly self: NodeId;
+  readonly trace: Trace;
+  readonly config: () => OverlayConfig;
+  readonly link: (nodeId: NodeId) => LinkEntry | undefined;
+  readonly nextHop: (target: NodeId | ResourceId, exclude?: ReadonlySet<NodeId>) => NextHop;
+  /** A linked bootstrap or admitting peer, used while the topology has no tables yet. */
+  readonly bootstrapPeer: () => NodeId | undefined;
+  readonly isHosted: (nodeId: NodeId) => boolean;
+  readonly acceptsOpaque: (id: Uint8Array) => boolean;
+  /** `at`: the hosted identity or the node itself that the list ended at. */
+  readonly deliver: (message: RoutedMessage, at: NodeId) => void;
+  /** Answers a request of others with an error, if the sender of errors has room. */
+  readonly refuse: (message: RoutedMessage, code: number, text: string) => void;
+  readonly later: (run: () => void) => void;
+}
+
+/** Neighbors that did not acknowledge this message, and how often it was tried. */
+interface Attempts {
+  tried: Set<NodeId> | undefined;
+  count: number;
+}
+
+type Decision =
+  | { readonly kind: 'deliver'; readonly at: NodeId }
+  | {
+      readonly kind: 'forward';
+      readonly entry: LinkEntry;
+      readonly destinations: readonly Destination[];
+    }
+  | { readonly kind: 'drop'; readonly reason: string };
+
+export function createRouter(dependencies: RouterDependencies): Router {
+  const { self, config, link } = dependencies;
+  const dropped = labelledCounter(dependencies.trace, 'overlay_messages_dropped_total', 'reason');
+  const forwarded = dependencies.trace.counter('overlay_messages_forwarded_total');
+  const rerouted = dependencies.trace.counter('overlay_messages_rerouted_total');
+  const wildcards = new Map<number, NodeId>();
+  let hashOf: { readonly name: string; readonly hash: number } | undefined;
+
+  function currentHash(): number {
+    const name = config().overlayName;
+    if (hashOf?.name !== name) hashOf = { name, hash: overlayHash(name) };
+    return hashOf.hash;
+  }
+
+  function isWildcard(nodeId: NodeId): boolean {
+    let wildcard = wildcards.get(nodeId.length);
+    if (wildcard === undefined) {
+      wildcard = 'f'.repeat(nodeId.length) as NodeId;
+      if (wildcards.size < 8) wildcards.set(nodeId.length, wildcard);
+    }
+    return nodeId === wildcard;
+  }
+
+  function receive(entry: LinkEntry, bytes: Uint8Array): void {
+    const decoded = attempt(() => decodeHeader(bytes));
+    if (!decoded.ok) {
+      dropped('header').add();
+      return;
+    }
+    const { header, headerLength } = decoded.value;
+    if (header.overlay !== currentHash()) {
+      dropped('overlay').add();
+      return;
+    }
+    const message: RoutedMessage = {
+      header,
+      body: bytes.subarray(headerLength),
+      from: entry.nodeId,
+    };
+    if (entry.ambiguous && !entry.attached && !mayPrecedeAttach(message)) {
+      dropped('not-attached').add();
+      dependencies.refuse(message, errorCodes.forbidden, 'which Node-ID is meant? Attach first');
+    } else if (header.ttl > config().initialTtl) {
+      dropped('ttl-above-initial').add();
+      dependencies.refuse(message, errorCodes.ttlExceeded, 'TTL above initial-ttl');
+    } else if (hasDuplicates(header.destinationList, destinationKey)) {
+      dropped('duplicate-destination').add();
+      const text = 'an entry of the Destination List occurs twice';
+      dependencies.refuse(message, errorCodes.invalidMessage, text);
+    } else {
+      route(message, { tried: undefined, count: 0 });
+    }
+  }
+
+  function route(message: RoutedMessage, attempts: Attempts): void {
+    const decision = decide(message, attempts.tried);
+    switch (decision.kind) {
+      case 'deliver':
+        if (message.from !== undefined) dependencies.deliver(message, decision.at);
+        else dependencies.later(() => dependencies.deliver(message, decision.at));
+        return;
+      case 'drop':
+        dropped(decision.reason).add();
+        message.undeliverable?.();
+        return;
+      case 'forward':
+        if (mayForward(message)) transmit(message, decision.entry, decision.destinations, attempts);
+        return;
+    }
+  }
+
+  function mayForward(message: RoutedMessage): boolean {
+    if (message.from === undefined) return true;
+    const { header } = message;
+    if (header.ttl === 0) {
+      dropped('ttl-exceeded').add();
+      dependencies.refuse(message, errorCodes.ttlExceeded, 'TTL was decremented to zero');
+      return false;
+    }
+    if (hasUnknownCritical(header)) {
+      dropped('forward-critical-option').add();
+      dependencies.refuse(message, errorCodes.unsupportedForwardingOption, '');
+      return false;
+    }
+    return true;
+  }
+
+  function transmit(
+    message: RoutedMessage,
+    entry: LinkEntry,
+    destinations: readonly Destination[],
+    attempts: Attempts,
+  ): void {
+    const bytes = encodeForNextHop(message, destinations);
+    const sent = entry.link.send(bytes, (acknowledged) => {
+      if (!acknowledged) reroute(message, entry, attempts);
+    });
+    if (!sent) {
+      dependencies.later(() => reroute(message, entry, attempts));
+      return;
+    }
+    entry.messagesOut++;
+    entry.bytesOut += bytes.length;
+    if (message.from !== undefined) forwarded.add();
+  }
+
+  /** The next hop did not acknowledge: another one may. A link that was replaced is no fault of the node. */
+  function reroute(message: RoutedMessage, entry: LinkEntry, attempts: Attempts): void {
+    if (++attempts.count >= limits.overlay.routeAttempts) {
+      dropped('no-acknowledgement').add();
+      message.undeliverable?.();
+      return;
+    }
+    const replaced = link(entry.nodeId);
+    if (replaced === undefined || replaced === entry) {
+      attempts.tried ??= new Set();
+      attempts.tried.add(entry.nodeId);
+    }
+    rerouted.add();
+    route(message, attempts);
+  }
+
+  function decide(message: RoutedMessage, tried: ReadonlySet<NodeId> | undefined): Decision {
+    const list = message.header.destinationList;
+    let last: NodeId = self;
+    for (let i = 0; ; i++) {
+      const head = list[i];
+      if (head === undefined)
+        return i === 0 ? drop('no-destination') : { kind: 'deliver', at: last };
+      switch (head.type) {
+        case 'node': {
+          const { nodeId } = head;
+          if (nodeId === self || dependencies.isHosted(nodeId)) {
+            last = nodeId;
+            continue;
+          }
+          if (isWildcard(nodeId)) return { kind: 'deliver', at: self };
+          const rest = i === 0 ? list : list.slice(i);
+          if (rest.length > 1 && skipsDeadHop(message, nodeId, tried)) continue;
+          return towardsNode(message, nodeId, rest, tried);
+        }
+        case 'resource':
+          return towardsResource(message, head.resource, i === 0 ? list : list.slice(i), tried);
+        case 'opaque':
+          if (i === list.length - 1 && dependencies.acceptsOpaque(head.id)) {
+            return { kind: 'deliver', at: last };
+          }
+          return drop('unknown-opaque-id');
+        case 'compressed':
+          return drop('unknown-opaque-id');
+      }
+    }
+  }
+
+  /** A response may leave out hops that have gone silent since the request passed them. */
+  function skipsDeadHop(
+    message: RoutedMessage,
+    nodeId: NodeId,
+    tried: ReadonlySet<NodeId> | undefined,
+  ): boolean {
+    const entry = link(nodeId);
+    const dead = entry === undefined || entry.link.suspect || tried?.has(nodeId) === true;
+    return dead && isResponse(message);
+  }
+
+  function towardsNode(
+    message: RoutedMessage,
+    nodeId: NodeId,
+    destinations: readonly Destination[],
+    tried: ReadonlySet<NodeId> | undefined,
+  ): Decision {
+    const direct = link(nodeId);
+    const failed = tried?.has(nodeId) === true;
+    if (direct !== undefined && !direct.link.suspect && !failed) {
+      return { kind: 'forward', entry: direct, destinations };
+    }
+    const entry = viaTopology(
+      message,
+      nodeId,
+      direct === undefined ? tried : including(tried, nodeId),
+    );
+    if (entry !== undefined && entry !== 'self') return { kind: 'forward', entry, destinations };
+    if (direct !== undefined && !failed) return { kind: 'forward', entry: direct, destinations };
+    return drop(entry === 'self' ? 'node-not-here' : 'no-next-hop');
+  }
+
+  function towardsResource(
+    message: RoutedMessage,
+    resource: ResourceId,
+    destinations: readonly Destination[],
+    tried: ReadonlySet<NodeId> | undefined,
+  ): Decision {
+    const entry = viaTopology(message, resource, tried);
+    if (entry === 'self') return { kind: 'deliver', at: self };
+    if (entry === undefined) return drop('no-next-hop');
+    return { kind: 'forward', entry, destinations };
+  }
+
+  /**
+   * Asks the topology for a next hop with a usable link. After a failure the nodes that the request
+   * has already visited are left out too, so that rerouting never sends it in circles.
+   */
+  function viaTopology(
+    message: RoutedMessage,
+    target: NodeId | ResourceId,
+    tried: ReadonlySet<NodeId> | undefined,
+  ): LinkEntry | 'self' | undefined {
+    let exclude = tried === undefined ? undefined : visited(message, tried);
+    let fallback: LinkEntry | undefined;
+    for (let i = 0; i < limits.overlay.routeAttempts; i++) {
+      const next = dependencies.nextHop(target, exclude);
+      if (next.kind === 'self') return 'self';
+      if (next.kind === 'none') break;
+      const entry = link(next.nodeId);
+      if (entry !== undefined && !entry.link.suspect) return entry;
+      fallback ??= entry;
+      const more = exclude === undefined ? visited(message, noNodes) : new Set(exclude);
+      if (more.has(next.nodeId)) break;
+      exclude = more.add(next.nodeId);
+    }
+    if (fallback !== undefined && tried?.has(fallback.nodeId) !== true) return fallback;
+    if (message.from !== undefined) return undefined;
+    const bootstrap = dependencies.bootstrapPeer();
+    return bootstrap === undefined || tried?.has(bootstrap) === true ? undefined : link(bootstrap);
+  }
+
+  return {
+    receive,
+    send: (message) => route(message, { tried: undefined, count: 0 }),
+  };
+}
+
+/** §6.1.2: without an Attach a certificate with several Node-IDs may send only Ping, Attach and answers. */
+function mayPrecedeAttach(message: RoutedMessage): boolean {
+  const code = peekMessageCode(message);
+  return code === messageCodes.pingReq || code === messageCodes.attachReq || isResponse(message);
+}
+
+const noNodes: ReadonlySet<NodeId> = new Set();
+
+function drop(reason: string): Decision {
+  return { kind: 'drop', reason };
+}
+
+function including(set: ReadonlySet<NodeId> | undefined, nodeId: NodeId): ReadonlySet<NodeId> {
+  return new Set(set ?? noNodes).add(nodeId);
+}
+
+function visited(message: RoutedMessage, tried: ReadonlySet<NodeId>): Set<NodeId> {
+  const nodes = new Set(tried);
+  if (message.from !== undefined) nodes.add(message.from);
+  for (const via of message.header.viaList) if (via.type === 'node') nodes.add(via.nodeId);
+  return nodes;
+}
+
+/** No forwarding option is implemented, so every critical one is unknown (§6.3.2.3). */
+function hasUnknownCritical(header: ForwardingHeader): boolean {
+  return header.options.some(
+    (option) => (option.flags & forwardingOptionFlags.forwardCritical) !== 0,
+  );
+}
