@@ -1,5 +1,5 @@
 /** Frames of an overlay link. RFC 6940 §6.6.2. */
-import { attempt, Reader, WireError, written } from '../codec.ts';
+import { attempt, Reader, written, type WireError } from '../codec.ts';
 import type { Outcome } from '../../base/outcome.ts';
 
 export const frameTypes = { data: 128, ack: 129 } as const;

@@ -15,7 +15,10 @@ const raw = extensibleSelect(u8, 1, {
 
 export const ipAddressPort: Codec<IpAddressPort> = {
   encode(value, writer) {
-    if (value.type === 'unknown') return raw.encode(value, writer);
+    if (value.type === 'unknown') {
+      raw.encode(value, writer);
+      return;
+    }
     const address = value.type === 'ipv4' ? parseIpv4(value.address) : parseIpv6(value.address);
     if (address === undefined) throw new UsageError(`not an IP address: ${value.address}`);
     raw.encode({ type: value.type, address, port: value.port }, writer);

@@ -1,16 +1,7 @@
 /** Certificates, signer identities and signatures. RFC 6940 §6.3.4. */
 import { limits } from '../../base/limits.ts';
 import { emptyBytes } from '../../base/bytes.ts';
-import {
-  enumOf,
-  opaque,
-  sizedSelect,
-  struct,
-  u8,
-  vector,
-  type Codec,
-  type Infer,
-} from '../codec.ts';
+import { enumOf, opaque, sizedSelect, struct, u8, vector, type Infer } from '../codec.ts';
 
 /** TLS HashAlgorithm code points. */
 export const hashAlgorithms = { none: 0, sha1: 2, sha256: 4 } as const;
@@ -39,7 +30,7 @@ export type SignerIdentity = Infer<typeof signerIdentity>;
 export const signature = struct({
   hash: u8,
   signature: u8,
-  identity: signerIdentity as Codec<SignerIdentity>,
+  identity: signerIdentity,
   signatureValue: opaque(2),
 });
 export type Signature = Infer<typeof signature>;
