@@ -1,9 +1,116 @@
-import type { FlowOpener } from '../../ports/flow.ts';
+import { failure, success } from '../../base/outcome.ts';
+import type { Flow, FlowOpener, FlowTarget, SipTransportName } from '../../ports/flow.ts';
+import { bareHost } from '../core/aor.ts';
 import type { Domains } from '../core/domains.ts';
+import { sipFailure } from '../core/failure.ts';
+import { type SipUri, parseUri } from '../message/uri.ts';
+import { createFlowTokens } from './flow-token.ts';
+import type { HopAddressing, ViaSentBy } from './targets.ts';
 
 export interface PhoneHopsDeps {
   readonly domains: Domains;
   readonly flows: FlowOpener;
   /** Flow-token secrets, at least 16 bytes each: the first one signs, all verify (rotation). Durable. */
   readonly tokenKeys: readonly Uint8Array[];
+  /** Address to show instead of `flow.local` (bound to a wildcard, behind port forwarding). */
+  readonly advertised?: (
+    flow: Flow,
+  ) => { readonly host: string; readonly port: number } | undefined;
+}
+
+/** How the server addresses itself towards phones: its own address, with a flow token in Record-Route. */
+export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
+  const { domains, flows } = deps;
+  const tokens = createFlowTokens(deps.tokenKeys);
+  const written = new WeakMap<Flow, WrittenHop>();
+
+  function hopOf(flow: Flow): WrittenHop {
+    let hop = written.get(flow);
+    if (hop === undefined) {
+      const shown = deps.advertised?.(flow);
+      const host = bracketed(shown?.host ?? flow.local.address);
+      const port = shown?.port ?? flow.local.port;
+      const rport = flow.reliable ? '' : ';rport';
+      const token = tokens.create(flow.id);
+      const rest = `${token}@${host}:${String(port)}`;
+      hop = {
+        via: rport === '' ? { host, port } : { host, port, extraParams: rport },
+        route: `sip:${rest}${transportParam[flow.transport]};lr`,
+        secureRoute: `sips:${rest}${flow.transport === 'wss' ? ';transport=ws' : ''};lr`,
+      };
+      written.set(flow, hop);
+    }
+    return hop;
+  }
+
+  return {
+    via: (flow) => hopOf(flow).via,
+    recordRoute: (flow, secure) => (secure ? hopOf(flow).secureRoute : hopOf(flow).route),
+    ownRoute(uri) {
+      const parsed = parseUri(uri);
+      if (!parsed.ok) return undefined;
+      const { scheme, user, port } = parsed.value;
+      if (scheme !== 'sip' && scheme !== 'sips') return undefined;
+      if (!domains.isSelf(bareHost(parsed.value), port)) return undefined;
+      if (user === undefined || !tokens.isToken(user)) return { kind: 'plain' };
+      const flowId = tokens.open(user);
+      return flowId === undefined ? { kind: 'forged' } : { kind: 'flow', flowId };
+    },
+    openRoute(uri, _context, done) {
+      const parsed = parseUri(uri);
+      const target = parsed.ok ? flowTarget(parsed.value) : undefined;
+      if (target === undefined) {
+        done(failure(sipFailure(478, 'Unresolvable Next Hop')));
+        return giveUpNothing;
+      }
+      let waiting = true;
+      flows.open(target, (outcome) => {
+        if (!waiting) return;
+        done(
+          outcome.ok ? success(outcome.value) : failure(sipFailure(503, 'Next Hop Unreachable')),
+        );
+      });
+      return () => {
+        waiting = false;
+      };
+    },
+  };
+}
+
+interface WrittenHop {
+  readonly via: ViaSentBy;
+  readonly route: string;
+  readonly secureRoute: string;
+}
+
+const transportParam: Readonly<Record<SipTransportName, string>> = {
+  udp: '',
+  tcp: ';transport=tcp',
+  tls: ';transport=tls',
+  ws: ';transport=ws',
+  wss: ';transport=ws',
+};
+
+const giveUpNothing = (): void => undefined;
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+}
+
+/**
+ * Where a URI with a numeric host leads (RFC 3263 §4.1); `undefined` for names, which need a resolver.
+ * maddr is not followed.
+ */
+export function flowTarget(uri: SipUri): FlowTarget | undefined {
+  const address = bareHost(uri);
+  if (!/^\d{1,3}(?:\.\d{1,3}){3}$/.test(address) && !uri.host.startsWith('[')) return undefined;
+  const wanted = uri.params.get('transport')?.toLowerCase();
+  const secure = uri.scheme === 'sips';
+  let transport: SipTransportName;
+  if (wanted === 'ws' || wanted === 'wss') transport = secure || wanted === 'wss' ? 'wss' : 'ws';
+  else if (secure || wanted === 'tls') transport = 'tls';
+  else if (wanted === 'tcp') transport = 'tcp';
+  else if (wanted === undefined || wanted === 'udp') transport = 'udp';
+  else return undefined;
+  return { transport, address, port: uri.port ?? (transport === 'tls' ? 5061 : 5060) };
 }

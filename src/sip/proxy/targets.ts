@@ -18,8 +18,8 @@ export interface ProxyTarget {
    */
   open(done: (outcome: Outcome<Flow, SipFailure>) => void): () => void;
   /**
-   * Other ways to the same phone: tried in turn after 408 or 430, after 480 that was not the phone's own
-   * answer, or when `open` failed. At most {@link limits.sip.proxy.alternates}.
+   * Other ways to the same phone: tried in turn after 408 or 430, a time-out, a transport error, or when
+   * `open` failed. At most `limits.sipRoles.alternates`.
    */
   readonly alternates?: readonly ProxyTarget[];
   /** For logs. */

@@ -1,0 +1,46 @@
+import { constantTimeEqual, hmacSha256 } from '../../base/hash.ts';
+import { concatBytes } from '../../base/bytes.ts';
+import { base64Decode, base64Encode, latin1Decode, latin1Encode } from '../../base/text.ts';
+
+/** Bytes of the truncated HMAC in a token. */
+const tagBytes = 10;
+
+/** Tells tokens from user names in the user part of a Route. */
+const mark = '~';
+
+/** Tokens that name a flow and that only this server (or one with the same keys) can make. RFC 5626 §5.2. */
+export interface FlowTokens {
+  /** A user part: `~` and base64url(HMAC ‖ flow id). */
+  create(flowId: string): string;
+  /** The flow id; `undefined` when the token is not genuine. */
+  open(token: string): string | undefined;
+  /** True when a user part has the form of a token. */
+  isToken(user: string): boolean;
+}
+
+/** The first key signs, all verify. */
+export function createFlowTokens(keys: readonly Uint8Array[]): FlowTokens {
+  const signing = keys[0] as Uint8Array;
+
+  function tag(key: Uint8Array, id: Uint8Array): Uint8Array {
+    return hmacSha256(key, id).subarray(0, tagBytes);
+  }
+
+  return {
+    create(flowId) {
+      const id = latin1Encode(flowId);
+      const text = base64Encode(concatBytes([tag(signing, id), id]));
+      return mark + text.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+    },
+    open(token) {
+      const text = token.slice(mark.length).replaceAll('-', '+').replaceAll('_', '/');
+      const bytes = base64Decode(text.padEnd(Math.ceil(text.length / 4) * 4, '='));
+      if (bytes === undefined || bytes.length <= tagBytes) return undefined;
+      const given = bytes.subarray(0, tagBytes);
+      const id = bytes.subarray(tagBytes);
+      const genuine = keys.some((key) => constantTimeEqual(tag(key, id), given));
+      return genuine ? latin1Decode(id) : undefined;
+    },
+    isToken: (user) => user.startsWith(mark),
+  };
+}

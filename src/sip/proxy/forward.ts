@@ -1,0 +1,202 @@
+import type { Flow } from '../../ports/flow.ts';
+import { servedDomainOf } from '../core/aor.ts';
+import type { Domains } from '../core/domains.ts';
+import { isAnonymous } from '../auth/authenticator.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
+import { parseNameAddr } from '../message/name-addr.ts';
+import { canonicalValue, spelledValue, spellingOf, spellingParams } from './identity.ts';
+import type { RoutedRequest } from './routing.ts';
+import type { HopAddressing, ProxyTarget } from './targets.ts';
+import { maxForwardsOf, requestUriOf } from './validation.ts';
+
+/** Who sent a request, as far as it is known. */
+export interface Sender {
+  /** Account name proved by digest. */
+  readonly user: string | undefined;
+  readonly fromOverlay: boolean;
+}
+
+/** What every forwarded copy of one request has in common. RFC 3261 §16.6. */
+export interface ForwardPlan {
+  readonly request: SipRequest;
+  readonly flow: Flow;
+  /** Appended to our Via: the loop mark, or empty. */
+  readonly viaMark: string;
+  /** This server stays in the dialog. */
+  readonly record: boolean;
+  /** Parameters of the Record-Route value on the sender's side. */
+  readonly recordParams: string;
+  readonly maxForwards: string;
+  readonly limitsBreadth: boolean;
+  /** New header values; `undefined` leaves them as received. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  /** Proxy-Authorization rows to pass on; `undefined` leaves them as received. */
+  readonly credentials: readonly string[] | undefined;
+  /** P-Asserted-Identity to state instead of what came: a value, none (`''`), or as received. */
+  readonly asserted: string | undefined;
+  readonly hidesIdentity: boolean;
+}
+
+const dialogForming: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER']);
+
+export function planForwarding(
+  routed: RoutedRequest,
+  flow: Flow,
+  sender: Sender,
+  viaMark: string,
+  domains: Domains,
+  defaultMaxForwards: number,
+): ForwardPlan {
+  const { request } = routed;
+  const fresh = request.to.tag === undefined;
+  const { spelling } = routed;
+  const toPhone = spelling !== undefined;
+  const record = fresh
+    ? dialogForming.has(request.method)
+    : request.method === 'NOTIFY' && routed.recorded;
+  const ours = !sender.fromOverlay;
+  return {
+    request,
+    flow,
+    viaMark,
+    record,
+    recordParams:
+      record && ours
+        ? spellingParams({
+            from: spellingOf(request.from, domains),
+            to: spellingOf(request.to, domains),
+          })
+        : '',
+    maxForwards: String((maxForwardsOf(request) ?? defaultMaxForwards + 1) - 1),
+    limitsBreadth: fresh,
+    // The caller's phone is now the receiver: its spelling of From is our To, and the reverse.
+    from: toPhone
+      ? respelled(request, 'from', spelling.to, domains)
+      : ours
+        ? canonicalValue(request.from, domains)
+        : undefined,
+    to: toPhone
+      ? respelled(request, 'to', spelling.from, domains)
+      : ours
+        ? canonicalValue(request.to, domains)
+        : undefined,
+    credentials: foreignCredentials(request, domains),
+    asserted: ours ? assertedIdentity(request, sender, domains) : undefined,
+    hidesIdentity: request.has('Privacy') && /\bid\b/i.test(request.rows('Privacy').join(';')),
+  };
+}
+
+function respelled(
+  request: SipRequest,
+  which: 'from' | 'to',
+  spelling: string | undefined,
+  domains: Domains,
+): string | undefined {
+  return spelling === undefined
+    ? canonicalValue(request[which], domains)
+    : spelledValue(request[which], spelling, domains);
+}
+
+/** Credentials for our realm end here; those for others pass. RFC 3261 §22.3. */
+function foreignCredentials(request: SipRequest, domains: Domains): readonly string[] | undefined {
+  if (!request.has('Proxy-Authorization')) return undefined;
+  const realm = `realm="${domains.canonical}"`;
+  const rows = request.rows('Proxy-Authorization');
+  const foreign = rows.filter((row) => !row.includes(realm));
+  return foreign.length === rows.length ? undefined : foreign;
+}
+
+/**
+ * What a phone asserts about itself is replaced by what it proved (RFC 3325 §5): stated when it asked
+ * for it or shows no identity in From.
+ */
+function assertedIdentity(
+  request: SipRequest,
+  sender: Sender,
+  domains: Domains,
+): string | undefined {
+  const claims = request.has('P-Asserted-Identity') || request.has('P-Preferred-Identity');
+  if (sender.user === undefined) return claims ? '' : undefined;
+  const from = request.from.parsedUri;
+  const hidden = from.ok && isAnonymous(from.value.host);
+  if (!claims && !hidden) return undefined;
+  const escaped = sender.user.replace(
+    /[^\w.!~*'()&=+$,;?/-]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`,
+  );
+  return `<sip:${escaped}@${domains.canonical}>`;
+}
+
+/** The copy for one target, without Via. */
+export function buildForward(
+  plan: ForwardPlan,
+  target: ProxyTarget,
+  out: Flow,
+  breadth: number,
+  hops: HopAddressing,
+): SipRequest {
+  const { request } = plan;
+  const uri = requestUriOf(target.uri);
+  const editor = request.edit();
+  if (uri !== request.uri) editor.setUri(uri);
+  editor.set('Max-Forwards', plan.maxForwards);
+  if (plan.limitsBreadth) editor.set('Max-Breadth', String(breadth));
+  if (plan.from !== undefined) editor.set('From', plan.from);
+  if (plan.to !== undefined) editor.set('To', plan.to);
+  if (plan.record) editor.prepend('Record-Route', recordRoutes(plan, out, hops, uri));
+  if (plan.credentials !== undefined) {
+    editor.remove('Proxy-Authorization');
+    for (const row of plan.credentials) editor.append('Proxy-Authorization', row);
+  }
+  if (plan.asserted !== undefined) {
+    editor.remove('P-Preferred-Identity').remove('P-Asserted-Identity');
+    if (plan.asserted !== '' && !(plan.hidesIdentity && target.side !== 'overlay')) {
+      editor.append('P-Asserted-Identity', plan.asserted);
+    }
+  } else if (plan.hidesIdentity && target.side !== 'overlay') {
+    editor.remove('P-Asserted-Identity');
+  }
+  for (const [name, value] of target.extraHeaders ?? noHeaders) editor.set(name, value);
+  if (target.route.length > 0) editor.prepend('Route', target.route.join(', '));
+  return strictlyRouted(editor.build(), uri);
+}
+
+const noHeaders: readonly (readonly [string, string])[] = [];
+
+/** Two values: the outgoing side on top, the side the request came from below. RFC 5658 §5. */
+function recordRoutes(plan: ForwardPlan, out: Flow, hops: HopAddressing, uri: string): string {
+  const secure = uri.startsWith('sips:');
+  const inner = `<${hops.recordRoute(plan.flow, secure)}${plan.recordParams}>`;
+  const outer = `<${hops.recordRoute(out, secure)}>`;
+  return outer === inner ? outer : `${outer}, ${inner}`;
+}
+
+/** A next hop without `lr` wants the Request-URI last in Route and itself in front. RFC 3261 §16.6 step 6. */
+function strictlyRouted(request: SipRequest, uri: string): SipRequest {
+  if (!request.has('Route')) return request;
+  const values = request.values('Route');
+  const first = parseNameAddr(values[0] ?? '');
+  if (!first.ok || !first.value.parsedUri.ok) return request;
+  if (first.value.parsedUri.value.params.has('lr')) return request;
+  const route = [...values.slice(1), `<${uri}>`].join(', ');
+  return request.edit().setUri(first.value.uri).set('Route', route).build();
+}
+
+/** A response as the sender of the request must see it: From and To in its own spelling. */
+export function restoreResponse(plan: ForwardPlan, response: SipResponse): SipResponse {
+  if (plan.from === undefined && plan.to === undefined) return response;
+  const { from, to } = plan.request;
+  const tag = to.tag === undefined ? response.to.tag : undefined;
+  return response
+    .edit()
+    .set('From', from.raw)
+    .set('To', tag === undefined ? to.raw : `${to.raw};tag=${tag}`)
+    .build();
+}
+
+/** True for a Request-URI of a domain that is not served here. */
+export function isForeign(request: SipRequest, domains: Domains): boolean {
+  const uri = request.parsedUri;
+  return !uri.ok || servedDomainOf(uri.value, domains) === undefined;
+}

@@ -1,0 +1,94 @@
+import { servedDomainOf } from '../core/aor.ts';
+import type { Domains } from '../core/domains.ts';
+import type { NameAddr } from '../message/name-addr.ts';
+import { formatNameAddr } from '../message/name-addr.ts';
+import { type SipUri, parseUri } from '../message/uri.ts';
+
+/**
+ * A phone that knows this server by address only says `alice@192.0.2.1`. Everybody else sees
+ * `alice@lab.example`: From and To are rewritten in its requests, and what it wrote is put back into the
+ * responses it gets. In requests of the other side inside the dialog the phone's own spelling is put back
+ * too (some phones compare dialog URIs as RFC 2543 did); the hosts travel as parameters of the
+ * Record-Route value on the phone's side.
+ */
+export interface PhoneSpelling {
+  /** `host[:port]` that the phone uses in From, as it wrote it. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+}
+
+/** The header value with a canonical host; `undefined` when it is canonical already or foreign. */
+export function canonicalValue(address: NameAddr, domains: Domains): string | undefined {
+  const uri = address.parsedUri;
+  if (!uri.ok) return undefined;
+  const domain = servedDomainOf(uri.value, domains);
+  if (domain === undefined || isSpelled(uri.value, domain)) return undefined;
+  return withUri(address, withHost(address.uri, uri.value, domain));
+}
+
+/** `host[:port]` when the phone spelled the domain in another way. */
+export function spellingOf(address: NameAddr, domains: Domains): string | undefined {
+  const uri = address.parsedUri;
+  if (!uri.ok) return undefined;
+  const domain = servedDomainOf(uri.value, domains);
+  return domain === undefined || isSpelled(uri.value, domain) ? undefined : hostPort(uri.value);
+}
+
+/** Puts the phone's spelling back; `undefined` when the value is not of our domain. */
+export function spelledValue(
+  address: NameAddr,
+  spelling: string,
+  domains: Domains,
+): string | undefined {
+  const uri = address.parsedUri;
+  if (!uri.ok || servedDomainOf(uri.value, domains) === undefined) return undefined;
+  return withUri(address, withHost(address.uri, uri.value, spelling));
+}
+
+/** Parameters of the Record-Route value on the phone's side, `''` when it speaks canonically. */
+export function spellingParams(spelling: PhoneSpelling): string {
+  const from = spelling.from === undefined ? '' : `;fh=${spelling.from}`;
+  return spelling.to === undefined ? from : `${from};th=${spelling.to}`;
+}
+
+/** Reads {@link spellingParams} from an own Route; only hosts that stand for a domain of ours count. */
+export function readSpelling(route: string, domains: Domains): PhoneSpelling | undefined {
+  if (!route.includes(';fh=') && !route.includes(';th=')) return undefined;
+  const uri = parseUri(route);
+  if (!uri.ok) return undefined;
+  return {
+    from: servedSpelling(uri.value.params.get('fh'), domains),
+    to: servedSpelling(uri.value.params.get('th'), domains),
+  };
+}
+
+function servedSpelling(text: string | undefined, domains: Domains): string | undefined {
+  if (text === undefined) return undefined;
+  const uri = parseUri(`sip:${text}`);
+  if (!uri.ok || uri.value.params.size > 0 || uri.value.headers !== undefined) return undefined;
+  return servedDomainOf(uri.value, domains) === undefined ? undefined : text;
+}
+
+function isSpelled(uri: SipUri, domain: string): boolean {
+  return uri.port === undefined && uri.host.toLowerCase() === domain;
+}
+
+function hostPort(uri: SipUri): string {
+  return uri.port === undefined ? uri.host : `${uri.host}:${String(uri.port)}`;
+}
+
+/** The URI text with another host (and port), everything else as received. */
+function withHost(text: string, uri: SipUri, host: string): string {
+  let at = uri.scheme.length + 1;
+  if (uri.user !== undefined) at += uri.user.length + 1;
+  if (uri.password !== undefined) at += uri.password.length + 1;
+  const old = hostPort(uri);
+  return text.startsWith(old, at) ? text.slice(0, at) + host + text.slice(at + old.length) : text;
+}
+
+function withUri(address: NameAddr, uri: string): string {
+  const at = address.raw.lastIndexOf(`<${address.uri}>`);
+  if (at < 0) return formatNameAddr({ display: address.display, uri, params: address.params });
+  const end = at + address.uri.length + 1;
+  return `${address.raw.slice(0, at + 1)}${uri}${address.raw.slice(end)}`;
+}

@@ -1,0 +1,153 @@
+import { failure, success } from '../../base/outcome.ts';
+import { limits } from '../../base/limits.ts';
+import type { Outcome } from '../../base/outcome.ts';
+import type { Flow, FlowOpener } from '../../ports/flow.ts';
+import type { Accounts } from '../auth/accounts.ts';
+import { type SipFailure, sipFailure } from '../core/failure.ts';
+import type { Binding } from '../location/binding.ts';
+import type { LocationTable } from '../location/location-table.ts';
+import { parseUri, uriEquals } from '../message/uri.ts';
+import type { ProxyTarget, TargetResolver } from './targets.ts';
+
+/** Targets from the bindings of this adapter. */
+export interface LocalTargets {
+  /**
+   * One target per phone: contacts of one instance are alternates of the most recently refreshed one
+   * that has a live flow (RFC 5626 §7, RFC 5627 §6.1). `secureOnly` keeps TLS and WSS (sips calls).
+   */
+  of(aor: string, secureOnly: boolean): readonly ProxyTarget[];
+  /** The flow of the binding whose Contact is that URI, for requests inside a dialog. */
+  flowOfContact(aor: string, uri: string): Flow | undefined;
+}
+
+export function createLocalTargets(deps: {
+  readonly location: LocationTable;
+  readonly flows: FlowOpener;
+}): LocalTargets {
+  const { flows, location } = deps;
+
+  function targetOf(binding: Binding, alternates: readonly ProxyTarget[]): ProxyTarget {
+    return {
+      uri: binding.contact,
+      q: binding.q,
+      route: binding.path,
+      side: 'phone',
+      label: `contact ${binding.flowId}`,
+      open: (done) => openBinding(binding, done),
+      ...(alternates.length === 0 ? {} : { alternates }),
+    };
+  }
+
+  /** Always on the stored flow, never to the Contact address. RFC 5626 §7. */
+  function openBinding(
+    binding: Binding,
+    done: (outcome: Outcome<Flow, SipFailure>) => void,
+  ): () => void {
+    const flow = binding.flowDead ? undefined : flows.find(binding.flowId);
+    if (flow !== undefined && !flow.closed) {
+      done(success(flow));
+      return nothing;
+    }
+    if (binding.transport !== 'udp') {
+      done(failure(flowFailed));
+      return nothing;
+    }
+    let waiting = true;
+    flows.open(
+      {
+        transport: 'udp',
+        address: binding.receivedAddress,
+        port: binding.receivedPort,
+        listener: binding.listener,
+      },
+      (outcome) => {
+        if (waiting) done(outcome.ok ? success(outcome.value) : failure(flowFailed));
+      },
+    );
+    return () => {
+      waiting = false;
+    };
+  }
+
+  return {
+    of(aor, secureOnly) {
+      const all = location.bindings(aor);
+      const usable = secureOnly ? all.filter(isSecure) : all;
+      const only = usable[0];
+      if (only === undefined) return [];
+      if (usable.length === 1) return [targetOf(only, [])];
+      return groups(usable).map((group) => {
+        const [first, ...rest] = group;
+        const alternates = rest.slice(0, limits.sipRoles.alternates).map((b) => targetOf(b, []));
+        return targetOf(first as Binding, alternates);
+      });
+    },
+    flowOfContact(aor, uri) {
+      const bindings = location.bindings(aor);
+      const wanted = parseUri(uri);
+      const match =
+        bindings.find((b) => b.contact === uri) ??
+        bindings.find((b) => {
+          const have = parseUri(b.contact);
+          return have.ok && wanted.ok && uriEquals(have.value, wanted.value);
+        });
+      return match === undefined || match.flowDead ? undefined : flows.find(match.flowId);
+    },
+  };
+}
+
+const nothing = (): void => undefined;
+const flowFailed = sipFailure(430, 'Flow Failed');
+
+function isSecure(binding: Binding): boolean {
+  return binding.transport === 'tls' || binding.transport === 'wss';
+}
+
+/** Bindings by instance; those without one stand alone. */
+function groups(bindings: readonly Binding[]): Binding[][] {
+  const byInstance = new Map<string, Binding[]>();
+  const found: Binding[][] = [];
+  for (const b of bindings) {
+    const group = b.instance === undefined ? undefined : byInstance.get(b.instance);
+    if (group !== undefined) {
+      group.push(b);
+      continue;
+    }
+    const fresh = [b];
+    found.push(fresh);
+    if (b.instance !== undefined) byInstance.set(b.instance, fresh);
+  }
+  for (const group of found) {
+    if (group.length > 1) group.sort(byUsefulness);
+  }
+  return found;
+}
+
+function byUsefulness(a: Binding, b: Binding): number {
+  return Number(a.flowDead) - Number(b.flowDead) || b.lastRefreshMs - a.lastRefreshMs;
+}
+
+/** A resolver for one server on its own: local bindings only. */
+export function createLocalResolver(deps: {
+  readonly accounts: Accounts;
+  readonly local: LocalTargets;
+}): TargetResolver {
+  return {
+    resolve(context, sink) {
+      const { aor, request } = context;
+      if (aor === undefined) {
+        sink.done(sipFailure(404, 'Domain Not Served'));
+        return nothing;
+      }
+      const targets = deps.local.of(aor, request.uri.startsWith('sips:'));
+      if (targets.length > 0) {
+        sink.targets(targets);
+        sink.done();
+        return nothing;
+      }
+      const known = deps.accounts.lookup(aor.slice(0, aor.lastIndexOf('@'))) !== undefined;
+      sink.done(known ? sipFailure(480, 'Temporarily Unavailable') : sipFailure(404, 'Not Found'));
+      return nothing;
+    },
+  };
+}

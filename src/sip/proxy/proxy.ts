@@ -1,0 +1,230 @@
+import { limits } from '../../base/limits.ts';
+import { failure, success } from '../../base/outcome.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Flow, FlowOpener } from '../../ports/flow.ts';
+import type { Random } from '../../ports/random.ts';
+import type { Trace } from '../../ports/trace.ts';
+import { aorOf } from '../core/aor.ts';
+import type { Domains } from '../core/domains.ts';
+import { type SipFailure, sipFailure } from '../core/failure.ts';
+import type { ProxySettings } from '../core/settings.ts';
+import { type SipRequest, createResponse } from '../message/message.ts';
+import type { ServerTransaction, TransactionLayer } from '../transaction/layer.ts';
+import { type ForwardPlan, type Sender, buildForward, planForwarding } from './forward.ts';
+import type { LocalTargets } from './local-targets.ts';
+import { createLoopMarks } from './loop-mark.ts';
+import { createResponseContext } from './response-context.ts';
+import type { RoutedRequest } from './routing.ts';
+import type { HopAddressing, ProxyTarget, TargetResolver } from './targets.ts';
+import { maxBreadthOf } from './validation.ts';
+
+export interface ProxyDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly domains: Domains;
+  readonly flows: FlowOpener;
+  readonly hops: HopAddressing;
+  readonly resolver: TargetResolver;
+  readonly local: LocalTargets;
+  readonly settings: ProxySettings;
+}
+
+/** The stateful forking proxy of RFC 3261 §16. */
+export interface Proxy {
+  /** Forwards a request that passed validation and authentication. */
+  forward(transaction: ServerTransaction, routed: RoutedRequest, sender: Sender): void;
+  /** Forwards the ACK for a 2xx without state. */
+  forwardAck(routed: RoutedRequest, flow: Flow, sender: Sender): void;
+  readonly contexts: number;
+  readonly ringing: number;
+}
+
+/** When a non-INVITE without answer gets its 100 (Timer E reaches T2). RFC 4320 §4.1. */
+const lateTryingMs = 3500;
+
+export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
+  const { clock, domains, flows, hops, local, resolver, settings, trace } = deps;
+  const loops = createLoopMarks(deps.random.u32());
+  const branches = { clock, layer, hops, timerCMs: settings.timerCMs };
+  let contexts = 0;
+  let ringing = 0;
+  const forwarded = trace.counter('sip_proxy_requests_total');
+  const refused = trace.counter('sip_proxy_refused_total');
+  const loopsFound = trace.counter('sip_proxy_loops_total');
+  const ackDrops = trace.counter('sip_proxy_acks_dropped_total');
+  const answers = [2, 3, 4, 5, 6].map((digit) =>
+    trace.counter('sip_proxy_answers_total', { class: `${String(digit)}xx` }),
+  );
+
+  function refuse(transaction: ServerTransaction, refusal: SipFailure): void {
+    refused.add();
+    transaction.respond(
+      createResponse(transaction.request, refusal.status, refusal.reason, {
+        toTag: transaction.toTag,
+        ...(refusal.headers === undefined ? {} : { headers: refusal.headers }),
+      }),
+    );
+  }
+
+  function forward(transaction: ServerTransaction, routed: RoutedRequest, sender: Sender): void {
+    const { request } = routed;
+    const isInvite = request.method === 'INVITE';
+    let mark = '';
+    if (request.to.tag === undefined) {
+      mark = loops.of(transaction.request);
+      if (loops.isLoop(transaction.request, mark)) {
+        loopsFound.add();
+        refuse(transaction, sipFailure(482, 'Loop Detected'));
+        return;
+      }
+    }
+    if (contexts >= limits.sipRoles.contexts) {
+      refuse(transaction, sipFailure(503, 'Service Unavailable', [['Retry-After', '5']]));
+      return;
+    }
+    const breadth = maxBreadthOf(request, settings.maxBreadth);
+    if (breadth < 1) {
+      refuse(transaction, sipFailure(440, 'Max-Breadth Exceeded'));
+      return;
+    }
+    const direct = directTarget(routed, transaction.flow);
+    if (isInvite) transaction.respond(createResponse(transaction.request, 100, 'Trying'));
+    const plan = planForwarding(
+      routed,
+      transaction.flow,
+      sender,
+      mark,
+      domains,
+      settings.maxForwards,
+    );
+    start(transaction, plan, breadth, direct, sender);
+  }
+
+  function start(
+    transaction: ServerTransaction,
+    plan: ForwardPlan,
+    breadth: number,
+    direct: ProxyTarget | undefined,
+    sender: Sender,
+  ): void {
+    const { request } = plan;
+    const isInvite = request.method === 'INVITE';
+    contexts++;
+    if (isInvite) ringing++;
+    forwarded.add();
+    let late: Timer | undefined;
+    const context = createResponseContext({
+      branches,
+      transaction,
+      plan,
+      breadth,
+      lookedUp: direct === undefined,
+      answered(status) {
+        late?.cancel();
+        if (isInvite) ringing--;
+        answers[Math.trunc(status / 100) - 2]?.add();
+      },
+      closed() {
+        contexts--;
+      },
+    });
+    if (!isInvite) {
+      late = clock.after('sip-late-trying', lateTryingMs, () => {
+        transaction.respond(createResponse(transaction.request, 100, 'Trying'));
+      });
+    }
+    if (direct !== undefined) {
+      transaction.onCancel = () => {
+        context.cancel();
+      };
+      context.targets([direct]);
+      context.done();
+      return;
+    }
+    const { parsedUri } = request;
+    const stop = resolver.resolve(
+      {
+        request,
+        flow: transaction.flow,
+        aor: parsedUri.ok ? aorOf(parsedUri.value, domains) : undefined,
+        authenticatedUser: sender.user,
+        fromOverlay: sender.fromOverlay,
+      },
+      context,
+    );
+    transaction.onCancel = () => {
+      stop();
+      context.cancel();
+    };
+  }
+
+  /** The next hop when Route values or an own flow token name it; then nothing is looked up. */
+  function directTarget(routed: RoutedRequest, flow: Flow): ProxyTarget | undefined {
+    const { request } = routed;
+    const { flowId, nextRoute } = routed;
+    if (nextRoute !== undefined) {
+      return target(request, 'route', (done) => hops.openRoute(nextRoute, { request, flow }, done));
+    }
+    if (flowId !== undefined) {
+      return target(request, 'flow', (done) => {
+        const found = flowTowards(request, flowId);
+        done(found === undefined ? failure(flowFailed) : success(found));
+        return nothing;
+      });
+    }
+    const { parsedUri } = request;
+    if (!routed.recorded || !parsedUri.ok || aorOf(parsedUri.value, domains) !== undefined) {
+      return undefined;
+    }
+    return target(request, 'uri', (done) => hops.openRoute(request.uri, { request, flow }, done));
+  }
+
+  function target(request: SipRequest, label: string, open: ProxyTarget['open']): ProxyTarget {
+    return { uri: request.uri, q: 1000, route: [], side: 'phone', open, label };
+  }
+
+  /** The flow of the token; when it is gone, the one the phone has registered with since. */
+  function flowTowards(request: SipRequest, flowId: string): Flow | undefined {
+    const flow = flows.find(flowId);
+    if (flow !== undefined && !flow.closed) return flow;
+    for (const address of [request.to, request.from]) {
+      const aor = address.parsedUri.ok ? aorOf(address.parsedUri.value, domains) : undefined;
+      const other = aor === undefined ? undefined : local.flowOfContact(aor, request.uri);
+      if (other !== undefined && !other.closed) return other;
+    }
+    return undefined;
+  }
+
+  function forwardAck(routed: RoutedRequest, flow: Flow, sender: Sender): void {
+    const direct = directTarget(routed, flow);
+    if (direct === undefined) {
+      ackDrops.add();
+      return;
+    }
+    const plan = planForwarding(routed, flow, sender, '', domains, settings.maxForwards);
+    direct.open((outcome) => {
+      if (!outcome.ok) {
+        ackDrops.add();
+        return;
+      }
+      const out = outcome.value;
+      const ack = buildForward(plan, direct, out, settings.maxBreadth, hops);
+      if (!layer.sendStateless(ack, out, hops.via(out))) ackDrops.add();
+    });
+  }
+
+  return {
+    forward,
+    forwardAck,
+    get contexts() {
+      return contexts;
+    },
+    get ringing() {
+      return ringing;
+    },
+  };
+}
+
+const nothing = (): void => undefined;
+const flowFailed = sipFailure(430, 'Flow Failed');
