@@ -148,8 +148,6 @@ export const limits = {
     signatureJobs: 16_384,
     /** Certificates accepted from a TLS peer. */
     peerChainCertificates: 4,
-    /** Bytes from a TLS peer kept until a handler is set. */
-    earlyBytes: 256 << 10,
     /** Bytes waiting for the network above which a connection reports `drained` later. */
     highWaterBytes: 1 << 20,
     lowWaterBytes: 256 << 10,
@@ -213,6 +211,7 @@ export const limits = {
     /** Admissions that wait for the answer to their Store. */
     admissions: 4096,
     callerChecks: 4096,
+    claimedIdentities: 4,
     callerCheckWaiting: 256,
     cachedCallers: 8192,
     dialogs: 65_536,
@@ -300,5 +299,12 @@ export const limits = {
     retryMaxMs: 60_000,
     /** User identities kept ready for use; others are read from the Store when asked for. */
     readyIdentities: 4096,
+  },
+  /** SIP transactions. */
+  sipTransaction: {
+    /** Server transactions alive; client transactions may be four times as many. */
+    transactions: 200_000,
+    /** Seconds in the Retry-After of a 503. */
+    retryAfter: '5',
   },
 } as const;

@@ -1,0 +1,73 @@
+/** What this adapter has published for one AOR: the durable memory that spares Stores after a restart. */
+import { utf8Decode, utf8Encode, hexEncode } from '../base/text.ts';
+import { sha256 } from '../base/hash.ts';
+import { limits } from '../base/limits.ts';
+import type { NodeId } from '../base/ids.ts';
+import type { Binding } from '../sip/location/binding.ts';
+import type { PhoneFeatures } from '../usages/sip/contact-prefs.ts';
+import { instanceHash } from '../usages/sip/contact-prefs.ts';
+import { encodeRegistration, routeTo } from '../usages/sip/registration.ts';
+import type { Registration } from '../usages/sip/registration.ts';
+
+/** A record as the overlay acknowledged it. */
+export interface PublishedRecord {
+  /** {@link recordHash}. */
+  readonly hash: string;
+  /** Dictionary key: Node-ID of the user identity that signed. */
+  readonly key: NodeId;
+  /** Fingerprint of the certificate that signed: the value dies with it. */
+  readonly certificate: string;
+  readonly storageTimeMs: number;
+  readonly lifetimeS: number;
+}
+
+/** The record that the bindings ask for; `undefined` when there are none. */
+export function registrationFor(
+  aor: string,
+  bindings: readonly Binding[],
+  adapter: NodeId,
+): Registration | undefined {
+  if (bindings.length === 0) return undefined;
+  const phones = bindings
+    .slice(0, limits.usagesSip.instancesPerRecord)
+    .map((binding): PhoneFeatures => ({
+      ...schemesOf(binding),
+      q: binding.q,
+      instance: binding.instance === undefined ? undefined : instanceHash(aor, binding.instance),
+      parameters: binding.parameters,
+    }));
+  return routeTo(adapter, phones);
+}
+
+/**
+ * A sips call reaches TLS and WSS bindings only (DESIGN §5.2); a phone that wants nothing else says
+ * `schemes="sips"` in its Contact (RFC 3840 §9).
+ */
+function schemesOf(binding: Binding): { readonly sip: boolean; readonly sips: boolean } {
+  const wanted = /;[ \t]*schemes[ \t]*=[ \t]*"([^"]*)"/i.exec(binding.parameters)?.[1];
+  const sips = binding.transport === 'tls' || binding.transport === 'wss';
+  const only = sips && wanted !== undefined && /^[ \t]*sips[ \t]*$/i.test(wanted);
+  return { sip: !only, sips };
+}
+
+/** Equal for equal records. */
+export function recordHash(registration: Registration): string {
+  return hexEncode(sha256(encodeRegistration(registration)).subarray(0, 16));
+}
+
+export function encodePublished(record: PublishedRecord): Uint8Array {
+  const { hash, key, certificate, storageTimeMs, lifetimeS } = record;
+  return utf8Encode([hash, key, certificate, storageTimeMs, lifetimeS].join(' '));
+}
+
+/** `undefined` for an entry of another format: the record is then stored anew. */
+export function decodePublished(bytes: Uint8Array): PublishedRecord | undefined {
+  const [hash, key, certificate, time, lifetime, ...rest] = (utf8Decode(bytes) ?? '').split(' ');
+  if (hash === undefined || key === undefined || certificate === undefined) return undefined;
+  const storageTimeMs = Number(time);
+  const lifetimeS = Number(lifetime);
+  if (rest.length > 0 || !Number.isFinite(storageTimeMs) || !Number.isFinite(lifetimeS)) {
+    return undefined;
+  }
+  return { hash, key: key as NodeId, certificate, storageTimeMs, lifetimeS };
+}
