@@ -307,4 +307,13 @@ export const limits = {
     /** Seconds in the Retry-After of a 503. */
     retryAfter: '5',
   },
+  /** Digest authentication. */
+  sipDigest: {
+    /** Nonces in use whose counts are remembered. */
+    nonces: 200_000,
+    /** Uses of one nonce that are remembered; more make it stale. */
+    usesPerNonce: 64,
+    /** A count this far behind the highest one is a replay. */
+    countWindow: 32,
+  },
 } as const;

@@ -1,9 +1,12 @@
 import { limits } from '../../base/limits.ts';
+import type { Outcome } from '../../base/outcome.ts';
 import { latin1Encode } from '../../base/text.ts';
 import { headerIds, longHeaderName, scanHeaderId } from './header-names.ts';
+import { isSafeText } from './rows.ts';
 import { nextComma } from './scan.ts';
 import type { ErrorReply } from './types.ts';
 import { parseVia } from './via.ts';
+import type { Via } from './via.ts';
 
 const copied: ReadonlySet<number> = new Set([
   headerIds.via,
@@ -29,7 +32,7 @@ export function buildErrorReply(
   const top = rows.find(([id]) => id === headerIds.via)?.[1];
   if (top === undefined) return undefined;
   const comma = nextComma(top, 0);
-  const via = parseVia(top.slice(0, comma).trim());
+  const via = readLeniently(top.slice(0, comma).trim());
   if (!via.ok) return undefined;
   const status = reason === 'bad-version' ? 505 : 400;
   const phrase = status === 505 ? 'Version Not Supported' : `Bad Request (${reason})`;
@@ -49,6 +52,15 @@ export function buildErrorReply(
   };
 }
 
+/** Enough of a Via to send the answer somewhere: other versions and bad parameters are let pass. */
+function readLeniently(value: string): Outcome<Via> {
+  const strict = parseVia(value);
+  if (strict.ok) return strict;
+  const semicolon = value.indexOf(';');
+  const plain = semicolon < 0 ? value : value.slice(0, semicolon);
+  return parseVia(plain.replace(/^SIP\s*\/\s*[\d.]+/i, 'SIP/2.0'));
+}
+
 /** Rows to copy, unfolded, in order; those with control characters are left out. */
 function usableRows(text: string, start: number): readonly (readonly [number, string])[] {
   const headerEnd = text.indexOf('\r\n\r\n', start);
@@ -65,17 +77,9 @@ function usableRows(text: string, start: number): readonly (readonly [number, st
     const id = scanHeaderId(line, 0, line.slice(0, colon).trimEnd().length);
     if (!copied.has(id) || (id !== headerIds.via && seen.has(id))) continue;
     const value = line.slice(colon + 1).trim();
-    if (value === '' || hasControl(value)) continue;
+    if (value === '' || !isSafeText(value)) continue;
     seen.add(id);
     rows.push([id, value]);
   }
   return rows;
-}
-
-function hasControl(value: string): boolean {
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i);
-    if (code === 0 || code === 10 || code === 13) return true;
-  }
-  return false;
 }

@@ -5,7 +5,7 @@ import { makeEditor } from './editor.ts';
 import { buildErrorReply } from './error-reply.ts';
 import { headerIds, scanHeaderId } from './header-names.ts';
 import { parseNameAddr } from './name-addr.ts';
-import { Row, makeUnfoldedRow } from './rows.ts';
+import { Row, isSafeText, makeUnfoldedRow } from './rows.ts';
 import { hasUriUnsafe, isToken, isTokenCode, parseUnsigned } from './scan.ts';
 import type { SipMessage, SipParseError } from './types.ts';
 import { parseUri } from './uri.ts';
@@ -159,10 +159,16 @@ function readRows(text: string, from: number): { rows: Row[]; end: number } | st
   return foreign ?? { rows, end: start + 2 };
 }
 
-/** Bare LF and NUL have no place in a header section; each search stops at the first hit. */
+/**
+ * Bare LF has no place in a header section, and NUL only behind the backslash of a quoted pair
+ * (RFC 3261 §25.1), as `isSafeText` has it.
+ */
 function foreignControl(text: string, from: number, end: number): string | undefined {
-  const nul = text.indexOf('\0', from);
-  if (nul >= 0 && nul < end) return 'nul-in-header';
+  let nul = text.indexOf('\0', from);
+  while (nul >= 0 && nul < end) {
+    if (text.charCodeAt(nul - 1) !== 0x5c) return 'nul-in-header';
+    nul = text.indexOf('\0', nul + 1);
+  }
   let lf = text.indexOf('\n', from);
   while (lf >= 0 && lf < end) {
     if (text.charCodeAt(lf - 1) !== 13) return 'bare-lf';
@@ -180,7 +186,8 @@ function readRow(text: string, start: number, lineEnd: number, folded: boolean):
   if (id === 0 && !isToken(text.slice(start, nameEnd))) return undefined;
   if (folded) {
     const value = text.slice(colon + 1, lineEnd).replace(/\r\n[ \t]+/g, ' ');
-    return makeUnfoldedRow(text.slice(start, nameEnd), value.replace(/\n/g, ' ').trim());
+    if (!isSafeText(value)) return undefined;
+    return makeUnfoldedRow(text.slice(start, nameEnd), value.trim());
   }
   let valueStart = colon + 1;
   while (valueStart < lineEnd && isBlank(text.charCodeAt(valueStart))) valueStart++;
@@ -245,7 +252,8 @@ function checkAgainstStart(startLine: StartLine, fields: ParsedFields): string |
   if (fields.cseq?.method !== startLine.method) return 'method-mismatch';
   const uri = parseUri(startLine.uri);
   fields.uri = uri;
-  return uri.ok ? undefined : 'bad-request-uri';
+  if (!uri.ok) return 'bad-request-uri';
+  return uri.value.headers === undefined ? undefined : 'request-uri-with-headers';
 }
 
 /** The one value of Content-Length, `undefined` without the field; a word when malformed or contradictory. */

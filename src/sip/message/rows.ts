@@ -72,12 +72,22 @@ export function makeUnfoldedRow(name: string, value: string): Row {
   return makeKnownRow(scanHeaderId(name, 0, name.length), name, value);
 }
 
-/** Throws {@link UsageError} on CR, LF, NUL and on what latin1 cannot hold. */
+/** Throws {@link UsageError} where {@link isSafeText} is false. */
 export function checkText(text: string): void {
+  if (!isSafeText(text)) {
+    throw new UsageError('SIP text holds CR, LF, NUL or a character above U+00FF');
+  }
+}
+
+/**
+ * True for text without CR, LF, NUL and characters above U+00FF. A NUL behind a backslash passes, so
+ * that a quoted pair that was received can be copied (RFC 4475 §3.1.1.2).
+ */
+export function isSafeText(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if (code === 13 || code === 10 || code === 0 || code > 255) {
-      throw new UsageError('SIP text holds CR, LF, NUL or a character above U+00FF');
-    }
+    if (code === 13 || code === 10 || code > 255) return false;
+    if (code === 0 && text.charCodeAt(i - 1) !== 0x5c) return false;
   }
+  return true;
 }

@@ -1,4 +1,30 @@
-import type { TransactionDeps, TransactionLayer } from './types.ts';
+import { constantTimeEqual, hmacSha256 } from '../../base/hash.ts';
+import { limits } from '../../base/limits.ts';
+import { hexEncode, latin1Encode } from '../../base/text.ts';
+import type { Flow } from '../../ports/flow.ts';
+import { createResponse, parseMessage } from '../message/message.ts';
+import type { SipParseError, SipRequest, SipResponse } from '../message/types.ts';
+import { completeVia } from '../message/via.ts';
+import type { Via } from '../message/via.ts';
+import { InviteClient } from './client-invite.ts';
+import type { ClientHooks, ClientMachine } from './client-invite.ts';
+import { NonInviteClient } from './client-non-invite.ts';
+import { createDelayQueues } from './delay-queues.ts';
+import { branchCookie, clientKey, mergeKey, serverKey } from './keys.ts';
+import { defaultTimers } from './machine.ts';
+import type { MachineContext } from './machine.ts';
+import { ReplyPath } from './reply-path.ts';
+import { InviteServer } from './server-invite.ts';
+import type { ServerMachine } from './server-invite.ts';
+import { NonInviteServer } from './server-non-invite.ts';
+import type {
+  ClientCallbacks,
+  ClientRequest,
+  ClientTransaction,
+  TransactionDeps,
+  TransactionLayer,
+  ViaParts,
+} from './types.ts';
 
 export type {
   ClientCallbacks,
@@ -12,4 +38,287 @@ export type {
   ViaParts,
 } from './types.ts';
 
-export declare function createTransactionLayer(deps: TransactionDeps): TransactionLayer;
+/** Methods whose transactions a CANCEL may name although it has no effect on them (RFC 3261 §9.2). */
+const otherMethods = ['REGISTER', 'OPTIONS', 'MESSAGE', 'SUBSCRIBE', 'NOTIFY', 'BYE', 'PUBLISH'];
+
+/** The transaction layer over all flows: RFC 3261 §17, §18; RFC 3581; RFC 4320; RFC 6026. */
+export function createTransactionLayer(deps: TransactionDeps): TransactionLayer {
+  const { clock, random, trace, handler } = deps;
+  const values = { ...defaultTimers, ...deps.timers };
+  const capacity = deps.capacity ?? limits.sipTransaction.transactions;
+  const tagSecret = random.bytes(32);
+  const servers = new Map<string, ServerMachine>();
+  const clients = new Map<string, ClientMachine>();
+  const clientsByFlow = new Map<Flow, Set<ClientMachine>>();
+  const merged = new Map<string, ServerMachine>();
+
+  const refusals = new Map<string, { add(by?: number): void }>();
+  const strayResponses = trace.counter('sip_stray_responses_total');
+  const overloads = trace.counter('sip_overload_refusals_total');
+  const context: MachineContext = {
+    timers: createDelayQueues(clock),
+    values,
+    timeoutMs: 64 * values.t1Ms,
+    counters: {
+      retransmitsSent: trace.counter('sip_retransmissions_sent_total'),
+      retransmitsReceived: trace.counter('sip_retransmissions_received_total'),
+      timeouts: trace.counter('sip_transaction_timeouts_total'),
+      transportErrors: trace.counter('sip_transport_errors_total'),
+      responsesIgnored: trace.counter('sip_responses_ignored_total'),
+    },
+    newTag: () => hexEncode(random.bytes(8)),
+    reopen: deps.reopen,
+  };
+  trace.gauge('sip_server_transactions', () => servers.size);
+  trace.gauge('sip_client_transactions', () => clients.size);
+
+  // --- requests -------------------------------------------------------------------------------
+
+  function handleRequest(received: SipRequest, flow: Flow): void {
+    const receivedVia = received.via;
+    const request = withCompleteVia(received, flow);
+    if (request.method === 'ACK') handleAck(request, receivedVia, flow);
+    else if (request.method === 'CANCEL') handleCancel(request, receivedVia, flow);
+    else handleOther(request, receivedVia, flow);
+  }
+
+  function handleOther(request: SipRequest, receivedVia: Via, flow: Flow): void {
+    const key = serverKey(request, receivedVia, request.method);
+    const known = servers.get(key);
+    if (known !== undefined) {
+      known.retransmitted(flow);
+      return;
+    }
+    if (servers.size >= capacity) {
+      overloads.add();
+      respondStateless(request, flow, 503, [['Retry-After', limits.sipTransaction.retryAfter]]);
+      return;
+    }
+    const checksMerge = deps.rejectMerged?.(request) === true && !request.inDialog;
+    const identity = checksMerge ? mergeKey(request) : undefined;
+    if (identity !== undefined && merged.has(identity)) {
+      respondStateless(request, flow, 482);
+      return;
+    }
+    const ended = (): void => {
+      servers.delete(key);
+      if (identity !== undefined) merged.delete(identity);
+    };
+    const Machine = request.method === 'INVITE' ? InviteServer : NonInviteServer;
+    const machine: ServerMachine = new Machine(context, request, flow, ended);
+    servers.set(key, machine);
+    if (identity !== undefined) merged.set(identity, machine);
+    handler.request(machine);
+    machine.handedOver(() => createResponse(request, 100));
+  }
+
+  function handleAck(ack: SipRequest, receivedVia: Via, flow: Flow): void {
+    const invite = servers.get(serverKey(ack, receivedVia, 'INVITE'));
+    if (invite?.ackReceived() === true) return;
+    if (invite === undefined && isOwnStatelessTag(ack)) return;
+    handler.ack(ack, flow);
+  }
+
+  /** RFC 3261 §9.2, §16.10: answered at once; the same To tag as the responses to the INVITE. */
+  function handleCancel(cancel: SipRequest, receivedVia: Via, flow: Flow): void {
+    const target = servers.get(serverKey(cancel, receivedVia, 'INVITE'));
+    if (target !== undefined) {
+      sendStatelessResponse(createResponse(cancel, 200, undefined, { toTag: target.toTag }), flow);
+      target.cancelReceived();
+      return;
+    }
+    for (const method of otherMethods) {
+      const other = servers.get(serverKey(cancel, receivedVia, method));
+      if (other === undefined) continue;
+      sendStatelessResponse(createResponse(cancel, 200, undefined, { toTag: other.toTag }), flow);
+      return;
+    }
+    if (handler.strayCancel?.(cancel, flow) !== true) respondStateless(cancel, flow, 481);
+  }
+
+  // --- responses ------------------------------------------------------------------------------
+
+  function handleResponse(response: SipResponse, flow: Flow): void {
+    const { branch } = response.via;
+    const client =
+      branch === undefined ? undefined : clients.get(clientKey(branch, response.cseq.method));
+    if (client === undefined) {
+      strayResponses.add();
+      handler.strayResponse(response, flow);
+      return;
+    }
+    const sent = client.request.via;
+    if (response.via.host !== sent.host || response.via.port !== sent.port) {
+      refuse('foreign-sent-by');
+      return;
+    }
+    client.received(response);
+  }
+
+  // --- sending --------------------------------------------------------------------------------
+
+  function startClient(
+    request: SipRequest,
+    branch: string,
+    flow: Flow,
+    callbacks: ClientCallbacks,
+  ): ClientMachine {
+    const key = clientKey(branch, request.method);
+    const hooks: ClientHooks = {
+      ended: () => {
+        if (clients.get(key) === machine) clients.delete(key);
+        forgetFlow(machine);
+      },
+      startCancel: (cancel) => {
+        startClient(cancel, branch, flow, ignoreResponses);
+      },
+    };
+    const Machine = request.method === 'INVITE' ? InviteClient : NonInviteClient;
+    const machine: ClientMachine = new Machine(context, branch, request, flow, callbacks, hooks);
+    clients.set(key, machine);
+    const ofFlow = clientsByFlow.get(flow);
+    if (ofFlow === undefined) clientsByFlow.set(flow, new Set([machine]));
+    else ofFlow.add(machine);
+    machine.start();
+    return machine;
+  }
+
+  function forgetFlow(machine: ClientMachine): void {
+    const ofFlow = clientsByFlow.get(machine.flow);
+    ofFlow?.delete(machine);
+    if (ofFlow?.size === 0) clientsByFlow.delete(machine.flow);
+  }
+
+  function request(options: ClientRequest): ClientTransaction {
+    const { flow, via } = options;
+    const branch = newBranch(via);
+    const prepared = options.request
+      .edit()
+      .prepend('Via', viaValue(flow, via, branch))
+      .build();
+    if (clients.size >= capacity * 4) {
+      overloads.add();
+      return refusedClient(prepared, branch, options);
+    }
+    return startClient(prepared, branch, flow, options.callbacks);
+  }
+
+  /** The client table is full: the request counts as not sendable. */
+  function refusedClient(
+    prepared: SipRequest,
+    branch: string,
+    options: ClientRequest,
+  ): ClientTransaction {
+    let pending = true;
+    context.timers.after(0, () => {
+      if (pending) options.callbacks.failed('transport');
+      pending = false;
+    });
+    return {
+      branch,
+      request: prepared,
+      flow: options.flow,
+      get pending() {
+        return pending;
+      },
+      proceeding: false,
+      cancel: () => undefined,
+      abandon: () => {
+        pending = false;
+      },
+    };
+  }
+
+  function newBranch(via: ViaParts): string {
+    const unique = branchCookie + hexEncode(random.bytes(16));
+    return via.branchSuffix === undefined ? unique : `${unique}.${via.branchSuffix}`;
+  }
+
+  /** Never as a transaction: nothing is repeated, nothing is remembered. */
+  function respondStateless(
+    received: SipRequest,
+    flow: Flow,
+    status: number,
+    headers: readonly (readonly [string, string])[] = [],
+  ): void {
+    const toTag = statelessTag(received);
+    sendStatelessResponse(createResponse(received, status, undefined, { toTag, headers }), flow);
+  }
+
+  function sendStatelessResponse(response: SipResponse, flow: Flow): void {
+    new ReplyPath(context, response.via, flow, () => undefined).send(response.toBytes());
+  }
+
+  /** The same for every copy of a request and for its ACK. RFC 3261 §8.2.7. */
+  function statelessTag(received: SipRequest): string {
+    const { from, callId, cseq, via } = received;
+    const text = `${via.branch ?? via.raw}|${from.tag ?? ''}|${callId}|${String(cseq.number)}`;
+    return hexEncode(hmacSha256(tagSecret, latin1Encode(text)).subarray(0, 8));
+  }
+
+  function isOwnStatelessTag(ack: SipRequest): boolean {
+    const { tag } = ack.to;
+    if (tag?.length !== 16) return false;
+    return constantTimeEqual(latin1Encode(tag), latin1Encode(statelessTag(ack)));
+  }
+
+  // --- bad input ------------------------------------------------------------------------------
+
+  function refuse(reason: string): void {
+    let counter = refusals.get(reason);
+    if (counter === undefined) {
+      counter = trace.counter('sip_messages_refused_total', { reason });
+      refusals.set(reason, counter);
+    }
+    counter.add();
+  }
+
+  function handleUnreadable(error: SipParseError, flow: Flow): void {
+    refuse(error.reason);
+    const { reply } = error;
+    if (reply === undefined) return;
+    const topVia = completeVia(reply.via, flow.remote.address, flow.remote.port);
+    new ReplyPath(context, reply.via, flow, () => undefined).send(reply.toBytes(topVia));
+  }
+
+  return {
+    receive(flow, bytes) {
+      const parsed = parseMessage(bytes);
+      if (!parsed.ok) handleUnreadable(parsed.error, flow);
+      else if (parsed.value.kind === 'request') handleRequest(parsed.value, flow);
+      else handleResponse(parsed.value, flow);
+    },
+    request,
+    sendStateless(stateless, flow, via) {
+      const value = viaValue(flow, via, newBranch(via));
+      return flow.send(stateless.edit().prepend('Via', value).build().toBytes());
+    },
+    respondStateless,
+    flowClosed(flow) {
+      const lost = clientsByFlow.get(flow);
+      if (lost !== undefined) for (const machine of [...lost]) machine.flowLost();
+    },
+    get size() {
+      return servers.size + clients.size;
+    },
+  };
+}
+
+const ignoreResponses: ClientCallbacks = {
+  response: () => undefined,
+  failed: () => undefined,
+};
+
+/** The request with `received` and `rport` in its topmost Via. */
+function withCompleteVia(request: SipRequest, flow: Flow): SipRequest {
+  const { via } = request;
+  const complete = completeVia(via, flow.remote.address, flow.remote.port);
+  return complete === via.raw ? request : request.edit().replaceFirstValue('Via', complete).build();
+}
+
+function viaValue(flow: Flow, via: ViaParts, branch: string): string {
+  const port = via.port === undefined ? '' : `:${String(via.port)}`;
+  const rport = flow.reliable ? '' : ';rport';
+  const extra = via.extraParams ?? '';
+  return `SIP/2.0/${flow.transport.toUpperCase()} ${via.host}${port};branch=${branch}${rport}${extra}`;
+}

@@ -11,6 +11,11 @@ export interface TransactionHandler {
   request(transaction: ServerTransaction): void;
   /** An ACK that belongs to no transaction: for a 2xx, to be forwarded statelessly. RFC 3261 §16.6, §17. */
   ack(ack: SipRequest, flow: Flow): void;
+  /**
+   * A CANCEL that matches no transaction; true when it was taken care of (forwarded statelessly, RFC
+   * 3261 §16.10), else the layer answers 481.
+   */
+  strayCancel?(cancel: SipRequest, flow: Flow): boolean;
   /** A response that matches no client transaction; its Via is still complete. RFC 6026 §8.4: to be dropped unless policy says else. */
   strayResponse(response: SipResponse, flow: Flow): void;
 }
@@ -72,12 +77,15 @@ export interface ClientRequest {
   readonly callbacks: ClientCallbacks;
 }
 
+/** What the layer puts into the Via it adds; `rport` is added on UDP (RFC 3581 §3). */
 export interface ViaParts {
   /** sent-by host; an IPv6 address in brackets. */
   readonly host: string;
   readonly port?: number | undefined;
   /** Appended as is, beginning with `;`. */
   readonly extraParams?: string | undefined;
+  /** Second part of the branch, token characters; for loop detection (RFC 5393 §4.2.1). */
+  readonly branchSuffix?: string | undefined;
 }
 
 export interface TransactionLayer {
@@ -110,8 +118,13 @@ export interface TransactionDeps {
   readonly handler: TransactionHandler;
   /** RFC 3261 §17.1.1.1; defaults 500, 4000, 5000 and 32000 ms. */
   readonly timers?: Partial<TimerValues>;
-  /** Most transactions alive; default `limits.sip.transactions`. */
+  /** Most server transactions alive; default `limits.sipTransaction.transactions`. */
   readonly capacity?: number;
+  /**
+   * True for requests that get 482 when another transaction has the same From tag, Call-ID and CSeq
+   * (RFC 3261 §8.2.2.2). For user agent servers only: a proxy must forward such requests.
+   */
+  readonly rejectMerged?: (request: SipRequest) => boolean;
   /** Finds a new flow for responses to `via` after the old one was lost (RFC 3261 §18.2.2); `undefined` when there is none. */
   readonly reopen?: (via: Via, lost: Flow, done: (flow: Flow | undefined) => void) => void;
 }

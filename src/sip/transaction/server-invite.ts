@@ -1,0 +1,146 @@
+import type { Flow } from '../../ports/flow.ts';
+import type { Timer } from '../../ports/clock.ts';
+import type { SipRequest, SipResponse } from '../message/types.ts';
+import type { MachineContext } from './machine.ts';
+import { ReplyPath } from './reply-path.ts';
+import type { ServerTransaction } from './types.ts';
+
+/** What the layer needs of a server machine beyond what the roles see. */
+export interface ServerMachine extends ServerTransaction {
+  /** The same request came again. */
+  retransmitted(flow: Flow): void;
+  /** A CANCEL came for it. */
+  cancelReceived(): void;
+  /** An ACK came for it: true when it is consumed here, false when it acknowledges a 2xx. */
+  ackReceived(): boolean;
+  /** Called by the layer after the handler has seen the request. */
+  handedOver(trying: () => SipResponse): void;
+}
+
+type State = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
+
+/** INVITE server transaction: RFC 3261 §17.2.1 as changed by RFC 6026 §7.1. */
+export class InviteServer implements ServerMachine {
+  readonly request: SipRequest;
+  onCancel: (() => void) | undefined = undefined;
+  onTransportError: (() => void) | undefined = undefined;
+  cancelled = false;
+  readonly #context: MachineContext;
+  readonly #ended: () => void;
+  readonly #path: ReplyPath;
+  #state: State = 'proceeding';
+  #toTag: string | undefined = undefined;
+  /** Latest provisional, then the final response. */
+  #last: Uint8Array | undefined = undefined;
+  #timerG: Timer | undefined = undefined;
+  #intervalMs: number;
+  /** Timers H, I and L: one at a time. */
+  #lifeTimer: Timer | undefined = undefined;
+
+  constructor(context: MachineContext, request: SipRequest, flow: Flow, ended: () => void) {
+    this.request = request;
+    this.#context = context;
+    this.#ended = ended;
+    this.#intervalMs = context.values.t1Ms;
+    this.#path = new ReplyPath(context, request.via, flow, () => this.onTransportError?.());
+  }
+
+  get flow(): Flow {
+    return this.#path.flow;
+  }
+
+  get toTag(): string {
+    return (this.#toTag ??= this.#context.newTag());
+  }
+
+  get finalSent(): boolean {
+    return this.#state !== 'proceeding';
+  }
+
+  handedOver(trying: () => SipResponse): void {
+    // "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will
+    // generate a provisional or final response within 200 ms" (§17.2.1): it did so at once, or it may not.
+    if (this.#state === 'proceeding' && this.#last === undefined) this.respond(trying());
+  }
+
+  respond(response: SipResponse): void {
+    const { status } = response;
+    const isSuccess = status >= 200 && status < 300;
+    if (this.#state !== 'proceeding' && !(this.#state === 'accepted' && isSuccess)) {
+      this.#context.counters.responsesIgnored.add();
+      return;
+    }
+    const bytes = response.toBytes();
+    if (status < 200) this.#last = bytes;
+    else if (isSuccess) this.#accept();
+    else this.#complete(bytes);
+    this.#path.send(bytes);
+  }
+
+  retransmitted(flow: Flow): void {
+    this.#context.counters.retransmitsReceived.add();
+    this.#path.follow(flow);
+    const repeats = this.#state === 'proceeding' || this.#state === 'completed';
+    if (repeats && this.#last !== undefined) this.#path.send(this.#last);
+  }
+
+  cancelReceived(): void {
+    if (this.#state !== 'proceeding' || this.cancelled) return;
+    this.cancelled = true;
+    this.onCancel?.();
+  }
+
+  ackReceived(): boolean {
+    if (this.#state === 'accepted') return false;
+    if (this.#state === 'completed') this.#confirm();
+    return true;
+  }
+
+  /** Accepted (RFC 6026 §7.1): absorbs repeated INVITEs for Timer L on every transport. */
+  #accept(): void {
+    if (this.#state === 'accepted') return;
+    this.#state = 'accepted';
+    this.#last = undefined;
+    this.#live(this.#context.timeoutMs);
+  }
+
+  #complete(bytes: Uint8Array): void {
+    this.#state = 'completed';
+    this.#last = bytes;
+    this.#live(this.#context.timeoutMs);
+    if (!this.flow.reliable) this.#startTimerG();
+  }
+
+  #startTimerG(): void {
+    this.#timerG = this.#context.timers.after(this.#intervalMs, () => {
+      this.#intervalMs = Math.min(this.#intervalMs * 2, this.#context.values.t2Ms);
+      this.#context.counters.retransmitsSent.add();
+      if (this.#last !== undefined) this.#path.send(this.#last);
+      this.#startTimerG();
+    });
+  }
+
+  #confirm(): void {
+    this.#state = 'confirmed';
+    this.#timerG?.cancel();
+    this.#last = undefined;
+    if (this.flow.reliable) this.#terminate();
+    else this.#live(this.#context.values.t4Ms);
+  }
+
+  #live(delayMs: number): void {
+    this.#lifeTimer?.cancel();
+    this.#lifeTimer = this.#context.timers.after(delayMs, () => {
+      if (this.#state === 'completed') this.#context.counters.timeouts.add();
+      this.#terminate();
+    });
+  }
+
+  #terminate(): void {
+    this.#state = 'terminated';
+    this.#timerG?.cancel();
+    this.#lifeTimer?.cancel();
+    this.#last = undefined;
+    this.#ended();
+  }
+}
