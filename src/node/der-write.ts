@@ -4,6 +4,13 @@ import { latin1Decode, latin1Encode, utf8Encode } from '../base/text.ts';
 
 const { asn1 } = forge;
 const { Class, Type } = asn1;
+/** node-forge types the tag as an enumeration of universal tags; context-specific ones are any number. */
+const createTagged: (
+  tagClass: forge.asn1.Class,
+  tag: number,
+  constructed: boolean,
+  value: DerNode[] | string,
+) => DerNode = asn1.create;
 
 /** A piece of DER not yet serialised. */
 export type DerNode = forge.asn1.Asn1;
@@ -28,12 +35,12 @@ export function setOf(children: readonly DerNode[]): DerNode {
 
 /** An explicit context-specific tag around the children. */
 export function contextConstructed(tag: number, children: readonly DerNode[]): DerNode {
-  return asn1.create(Class.CONTEXT_SPECIFIC, tag, true, [...children]);
+  return createTagged(Class.CONTEXT_SPECIFIC, tag, true, [...children]);
 }
 
 /** An implicitly tagged IA5String, as in GeneralName (RFC 5280 §4.2.1.6). */
 export function contextString(tag: number, text: string): DerNode {
-  return asn1.create(Class.CONTEXT_SPECIFIC, tag, false, text);
+  return createTagged(Class.CONTEXT_SPECIFIC, tag, false, text);
 }
 
 /** Big-endian two's complement bytes. */
