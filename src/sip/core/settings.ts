@@ -22,8 +22,9 @@ export interface RegistrarSettings {
 export interface ProxySettings {
   /** Above 180000 by RFC 3261 §16.6; restarted by provisional responses. */
   readonly timerCMs: number;
+  /** Branches that may be pending together for one request. RFC 5393. */
   readonly maxBreadth: number;
-  /** Answer an initial INVITE with 100 at once. */
+  /** Put into requests that carry none. */
   readonly maxForwards: number;
 }
 
@@ -37,6 +38,8 @@ export interface AuthSettings {
 export interface ListenerPolicy {
   readonly algorithms: readonly DigestAlgorithm[];
   readonly role: 'proxy' | 'redirect';
+  /** Calls from other domains to addresses of ours pass without a challenge. */
+  readonly acceptsOutsideCalls?: boolean;
 }
 
 export const defaultSipSettings: SipSettings = {

@@ -3,11 +3,22 @@ import type { Flow, FlowOpener } from '../../ports/flow.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Trace } from '../../ports/trace.ts';
 import type { Accounts } from '../auth/accounts.ts';
+import { createAuthenticator } from '../auth/authenticator.ts';
 import type { LocationTable } from '../location/location-table.ts';
+import { createLocalTargets } from '../proxy/local-targets.ts';
+import { createProxy } from '../proxy/proxy.ts';
 import type { CallerScreen, HopAddressing, TargetResolver } from '../proxy/targets.ts';
+import { createRedirector } from '../redirect/redirector.ts';
 import type { RegistrationAdmission } from '../registrar/admission.ts';
+import { createRegistrar } from '../registrar/registrar.ts';
+import {
+  type TransactionDeps,
+  type TransactionHandler,
+  createTransactionLayer,
+} from '../transaction/layer.ts';
+import { createDispatcher } from './dispatcher.ts';
 import type { Domains } from './domains.ts';
-import type { ListenerPolicy, SipSettings } from './settings.ts';
+import { type ListenerPolicy, type SipSettings, defaultListenerPolicy } from './settings.ts';
 
 export interface SipServerDeps {
   readonly clock: Clock;
@@ -26,29 +37,126 @@ export interface SipServerDeps {
   readonly screen?: CallerScreen;
   readonly settings: SipSettings;
   /** Policy by listener name; absent: `defaultListenerPolicy`. */
-  listener?(name: string): ListenerPolicy;
+  readonly listener?: (name: string) => ListenerPolicy;
   /** Secret for nonces, at least 16 bytes, durable. */
   readonly nonceKey: Uint8Array;
-  /** Status of one more than the given load: true refuses new calls with 503 (established ones go on). */
-  overloaded?(): boolean;
+  readonly previousNonceKeys?: readonly Uint8Array[];
+  /** True refuses new calls and registrations with 503; what is established goes on. */
+  readonly overloaded?: () => boolean;
+  /** Passed to the transaction layer. */
+  readonly transactions?: Pick<TransactionDeps, 'timers' | 'capacity' | 'reopen'>;
 }
 
-/** The SIP side of an adapter: transaction layer, registrar, proxy, redirect server in one. */
+/** The SIP side of an adapter: transaction layer, registrar, proxy and redirect server in one. */
 export interface SipServer {
   /** One whole message as framed by the transport. */
   receive(flow: Flow, bytes: Uint8Array): void;
   flowClosed(flow: Flow): void;
-  /** Stops accepting new work and ends timers; established calls are not torn down. `done` when durable. */
+  /**
+   * Refuses new calls and registrations from now on (503) and makes the location table durable;
+   * established calls are not torn down, their requests still pass. `done` when durable.
+   */
   stop(done: () => void): void;
   snapshot(): SipServerSnapshot;
 }
 
 export interface SipServerSnapshot {
-  /** INVITE response contexts without a final answer. */
+  /** INVITEs being forwarded that have no final answer yet. */
   readonly callsRinging: number;
   /** Response contexts of any method. */
   readonly contexts: number;
   readonly transactions: number;
   readonly aors: number;
   readonly bindings: number;
+  /** REGISTERs that wait for the overlay. */
+  readonly registersWaiting: number;
+  /** Source addresses with failed logins. */
+  readonly failingSources: number;
+}
+
+export function createSipServer(deps: SipServerDeps): SipServer {
+  const { clock, domains, flows, hops, location, settings, trace } = deps;
+  const authenticator = createAuthenticator({
+    accounts: deps.accounts,
+    domains,
+    clock,
+    random: deps.random,
+    trace,
+    nonceKey: deps.nonceKey,
+    ...(deps.previousNonceKeys === undefined ? {} : { previousNonceKeys: deps.previousNonceKeys }),
+    nonceLifetimeS: settings.auth.nonceLifetimeS,
+  });
+  const registrar = createRegistrar({
+    clock,
+    trace,
+    domains,
+    location,
+    settings: settings.registrar,
+    admission: deps.admission,
+  });
+  // The layer wants its handler first, the roles want the layer.
+  const late: { handler: TransactionHandler | undefined } = { handler: undefined };
+  const layer = createTransactionLayer({
+    clock,
+    random: deps.random,
+    trace,
+    handler: {
+      request: (transaction) => late.handler?.request(transaction),
+      ack: (ack, flow) => late.handler?.ack(ack, flow),
+      strayResponse: (response, flow) => late.handler?.strayResponse(response, flow),
+    },
+    ...deps.transactions,
+  });
+  const local = createLocalTargets({ location, flows });
+  const proxy = createProxy(
+    {
+      clock,
+      random: deps.random,
+      trace,
+      domains,
+      flows,
+      hops,
+      resolver: deps.resolver,
+      local,
+      settings: settings.proxy,
+    },
+    layer,
+  );
+  let stopping = false;
+  late.handler = createDispatcher({
+    trace,
+    domains,
+    hops,
+    authenticator,
+    registrar,
+    proxy,
+    redirector: createRedirector({ domains, resolver: deps.resolver, trace }),
+    screen: deps.screen,
+    settings,
+    listener: deps.listener ?? (() => defaultListenerPolicy),
+    refusesNewWork: () => stopping || deps.overloaded?.() === true,
+  });
+
+  return {
+    receive(flow, bytes) {
+      layer.receive(flow, bytes);
+    },
+    flowClosed(flow) {
+      if (flow.transport !== 'udp') location.flowClosed(flow.id);
+      layer.flowClosed(flow);
+    },
+    stop(done) {
+      stopping = true;
+      location.flush(done);
+    },
+    snapshot: () => ({
+      callsRinging: proxy.ringing,
+      contexts: proxy.contexts,
+      transactions: layer.size,
+      aors: location.aorCount,
+      bindings: location.bindingCount,
+      registersWaiting: registrar.waiting,
+      failingSources: authenticator.failedAttempts.sources,
+    }),
+  };
 }

@@ -94,8 +94,13 @@ export function startBranch(
   function onResponse(from: ClientTransaction, response: SipResponse): void {
     const { status } = response;
     if (status >= 200 && status < 300) {
+      const mine = from === client && !over;
+      if (mine) {
+        over = true;
+        timer?.cancel();
+      }
       callbacks.success(response);
-      if (from === client) end(undefined);
+      if (mine) callbacks.ended(undefined);
       return;
     }
     if (from !== client || over) return;
@@ -155,7 +160,7 @@ export function startBranch(
     });
   }
 
-  function end(final: BranchFinal | undefined): void {
+  function end(final: BranchFinal): void {
     if (over) return;
     over = true;
     timer?.cancel();

@@ -1,6 +1,6 @@
 import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
-import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Flow, FlowOpener } from '../../ports/flow.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Trace } from '../../ports/trace.ts';
@@ -40,9 +40,6 @@ export interface Proxy {
   readonly ringing: number;
 }
 
-/** When a non-INVITE without answer gets its 100 (Timer E reaches T2). RFC 4320 §4.1. */
-const lateTryingMs = 3500;
-
 export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
   const { clock, domains, flows, hops, local, resolver, settings, trace } = deps;
   const loops = createLoopMarks(deps.random.u32());
@@ -69,7 +66,6 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
 
   function forward(transaction: ServerTransaction, routed: RoutedRequest, sender: Sender): void {
     const { request } = routed;
-    const isInvite = request.method === 'INVITE';
     let mark = '';
     if (request.to.tag === undefined) {
       mark = loops.of(transaction.request);
@@ -89,7 +85,6 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       return;
     }
     const direct = directTarget(routed, transaction.flow);
-    if (isInvite) transaction.respond(createResponse(transaction.request, 100, 'Trying'));
     const plan = planForwarding(
       routed,
       transaction.flow,
@@ -113,7 +108,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     contexts++;
     if (isInvite) ringing++;
     forwarded.add();
-    let late: Timer | undefined;
+    let stop = nothing;
     const context = createResponseContext({
       branches,
       transaction,
@@ -121,29 +116,24 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       breadth,
       lookedUp: direct === undefined,
       answered(status) {
-        late?.cancel();
         if (isInvite) ringing--;
         answers[Math.trunc(status / 100) - 2]?.add();
       },
       closed() {
         contexts--;
+        stop();
       },
     });
-    if (!isInvite) {
-      late = clock.after('sip-late-trying', lateTryingMs, () => {
-        transaction.respond(createResponse(transaction.request, 100, 'Trying'));
-      });
-    }
+    transaction.onCancel = () => {
+      context.cancel();
+    };
     if (direct !== undefined) {
-      transaction.onCancel = () => {
-        context.cancel();
-      };
       context.targets([direct]);
       context.done();
       return;
     }
     const { parsedUri } = request;
-    const stop = resolver.resolve(
+    stop = resolver.resolve(
       {
         request,
         flow: transaction.flow,
@@ -153,10 +143,6 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       },
       context,
     );
-    transaction.onCancel = () => {
-      stop();
-      context.cancel();
-    };
   }
 
   /** The next hop when Route values or an own flow token name it; then nothing is looked up. */

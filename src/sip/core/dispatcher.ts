@@ -1,0 +1,251 @@
+import type { Flow } from '../../ports/flow.ts';
+import type { Trace } from '../../ports/trace.ts';
+import { type Authenticator, identityRefusal } from '../auth/authenticator.ts';
+import { type SipRequest, createResponse } from '../message/message.ts';
+import type { Sender } from '../proxy/forward.ts';
+import type { Proxy } from '../proxy/proxy.ts';
+import { type RoutedRequest, addressesServer, readRoutes } from '../proxy/routing.ts';
+import type { CallerScreen, HopAddressing } from '../proxy/targets.ts';
+import { refusalOf } from '../proxy/validation.ts';
+import type { Redirector } from '../redirect/redirector.ts';
+import type { Registrar } from '../registrar/registrar.ts';
+import type { ServerTransaction, TransactionHandler } from '../transaction/layer.ts';
+import { aorOf, servedDomainOf } from './aor.ts';
+import type { Domains } from './domains.ts';
+import { type SipFailure, sipFailure } from './failure.ts';
+import type { ListenerPolicy, SipSettings } from './settings.ts';
+
+export interface DispatcherDeps {
+  readonly trace: Trace;
+  readonly domains: Domains;
+  readonly hops: HopAddressing;
+  readonly authenticator: Authenticator;
+  readonly registrar: Registrar;
+  readonly proxy: Proxy;
+  readonly redirector: Redirector;
+  readonly screen: CallerScreen | undefined;
+  readonly settings: SipSettings;
+  readonly listener: (name: string) => ListenerPolicy;
+  readonly refusesNewWork: () => boolean;
+}
+
+/** `Flow.listener` of connections made by AppAttach. */
+const overlayListener = 'overlay';
+
+/** Decides which role serves a request, and who may ask. */
+export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
+  const { authenticator, domains, hops, proxy, registrar, redirector, settings, trace } = deps;
+  const received = new Map<string, { add(by?: number): void }>();
+  const refused = trace.counter('sip_requests_refused_total');
+  const shed = trace.counter('sip_requests_shed_total');
+  const ackDrops = trace.counter('sip_acks_refused_total');
+
+  function request(transaction: ServerTransaction): void {
+    const { request: incoming, flow } = transaction;
+    count(incoming.method);
+    if (incoming.method === 'REGISTER' && servesRegister(incoming)) {
+      register(transaction);
+      return;
+    }
+    const refusal = incoming.parsedUri.ok
+      ? refusalOf(incoming)
+      : sipFailure(400, 'Bad Request-URI');
+    // OPTIONS that may not travel on is answered as if it were for this server (§16.3).
+    if (refusal?.status === 483 && incoming.method === 'OPTIONS') {
+      answerOptions(transaction);
+      return;
+    }
+    if (refusal !== undefined) {
+      refuse(transaction, refusal);
+      return;
+    }
+    const routes = readRoutes(incoming, flow, hops, domains);
+    if (!routes.ok) refuse(transaction, routes.failure);
+    else dispatch(transaction, routes.routed);
+  }
+
+  function dispatch(transaction: ServerTransaction, routed: RoutedRequest): void {
+    const { request: incoming } = routed;
+    const forServer =
+      routed.nextRoute === undefined &&
+      routed.flowId === undefined &&
+      incoming.parsedUri.ok &&
+      addressesServer(incoming.parsedUri.value, domains);
+    if (forServer) {
+      if (incoming.method === 'OPTIONS') answerOptions(transaction);
+      else if (incoming.method === 'REGISTER') refuse(transaction, sipFailure(403, 'Forbidden'));
+      else refuse(transaction, notServed);
+      return;
+    }
+    const inDialog = incoming.inDialog && routed.recorded;
+    if (!inDialog && deps.refusesNewWork()) {
+      shed.add();
+      refuse(transaction, unavailable);
+      return;
+    }
+    if (transaction.flow.listener === overlayListener) fromOverlay(transaction, routed, inDialog);
+    else fromPhone(transaction, routed, inDialog);
+  }
+
+  function fromPhone(
+    transaction: ServerTransaction,
+    routed: RoutedRequest,
+    inDialog: boolean,
+  ): void {
+    const { flow } = transaction;
+    const policy = deps.listener(flow.listener);
+    if (policy.role === 'redirect' && !inDialog) {
+      redirector.redirect(transaction, routed.request);
+      return;
+    }
+    if (inDialog || !settings.auth.challengeRequests || isOutsideCall(routed.request, policy)) {
+      proxy.forward(transaction, routed, { user: undefined, fromOverlay: false });
+      return;
+    }
+    const auth = authenticator.check(routed.request, flow, 'proxy', policy.algorithms);
+    if (!auth.ok) {
+      refuse(transaction, auth.failure);
+      return;
+    }
+    const { user } = auth.account;
+    const refusal = identityRefusal(routed.request, user, domains);
+    if (refusal !== undefined) refuse(transaction, refusal);
+    else proxy.forward(transaction, routed, { user, fromOverlay: false });
+  }
+
+  /** A caller of another domain, to an address of ours: where the listener takes such calls. */
+  function isOutsideCall(incoming: SipRequest, policy: ListenerPolicy): boolean {
+    if (policy.acceptsOutsideCalls !== true || !incoming.parsedUri.ok) return false;
+    const from = incoming.from.parsedUri;
+    return (
+      from.ok &&
+      servedDomainOf(from.value, domains) === undefined &&
+      aorOf(incoming.parsedUri.value, domains) !== undefined
+    );
+  }
+
+  function fromOverlay(
+    transaction: ServerTransaction,
+    routed: RoutedRequest,
+    inDialog: boolean,
+  ): void {
+    const sender: Sender = { user: undefined, fromOverlay: true };
+    if (inDialog || deps.screen === undefined) {
+      proxy.forward(transaction, routed, sender);
+      return;
+    }
+    deps.screen.screen(routed.request, transaction.flow, (outcome) => {
+      if (transaction.cancelled) refuse(transaction, sipFailure(487, 'Request Terminated'));
+      else if (!outcome.ok) refuse(transaction, outcome.error);
+      else proxy.forward(transaction, { ...routed, request: outcome.value }, sender);
+    });
+  }
+
+  /** A REGISTER for a domain served elsewhere is proxied. RFC 3261 §10.3 step 1. */
+  function servesRegister(incoming: SipRequest): boolean {
+    const uri = incoming.parsedUri;
+    return uri.ok && servedDomainOf(uri.value, domains) !== undefined;
+  }
+
+  function register(transaction: ServerTransaction): void {
+    const { request: incoming, flow } = transaction;
+    if (flow.listener === overlayListener) {
+      refuse(transaction, sipFailure(403, 'Forbidden'));
+      return;
+    }
+    if (deps.refusesNewWork()) {
+      shed.add();
+      refuse(transaction, unavailable);
+      return;
+    }
+    const policy = deps.listener(flow.listener);
+    const auth = authenticator.check(incoming, flow, 'registrar', policy.algorithms);
+    if (!auth.ok) {
+      refuse(transaction, auth.failure);
+      return;
+    }
+    registrar.register({
+      request: incoming,
+      flow,
+      user: auth.account.user,
+      toTag: transaction.toTag,
+      respond: (response) => {
+        transaction.respond(response);
+      },
+    });
+  }
+
+  /** RFC 3261 §11.2. */
+  function answerOptions(transaction: ServerTransaction): void {
+    transaction.respond(
+      createResponse(transaction.request, 200, 'OK', {
+        toTag: transaction.toTag,
+        headers: [
+          ['Accept', 'application/sdp'],
+          ['Accept-Encoding', 'identity'],
+          ['Accept-Language', 'en'],
+          ['Supported', 'path, outbound'],
+          ...serverHeader,
+        ],
+      }),
+    );
+  }
+
+  const serverHeader: readonly (readonly [string, string])[] =
+    settings.serverName === '' ? [] : [['Server', settings.serverName]];
+
+  function refuse(transaction: ServerTransaction, refusal: SipFailure): void {
+    refused.add();
+    transaction.respond(
+      createResponse(transaction.request, refusal.status, refusal.reason, {
+        toTag: transaction.toTag,
+        ...(refusal.headers === undefined ? {} : { headers: refusal.headers }),
+      }),
+    );
+  }
+
+  function ack(incoming: SipRequest, flow: Flow): void {
+    const routes = incoming.parsedUri.ok ? readRoutes(incoming, flow, hops, domains) : undefined;
+    if (routes?.ok !== true || !routes.routed.recorded || refusalOf(incoming) !== undefined) {
+      ackDrops.add();
+      return;
+    }
+    const isOverlay = flow.listener === overlayListener;
+    proxy.forwardAck(routes.routed, flow, { user: undefined, fromOverlay: isOverlay });
+  }
+
+  function count(method: string): void {
+    const label = countedMethods.has(method) ? method : 'other';
+    let counter = received.get(label);
+    if (counter === undefined) {
+      counter = trace.counter('sip_requests_total', { method: label });
+      received.set(label, counter);
+    }
+    counter.add();
+  }
+
+  return {
+    request,
+    ack,
+    // RFC 6026 §7.3: dropped; the transaction layer has counted it.
+    strayResponse: () => undefined,
+  };
+}
+
+const countedMethods: ReadonlySet<string> = new Set([
+  'REGISTER',
+  'INVITE',
+  'BYE',
+  'OPTIONS',
+  'MESSAGE',
+  'SUBSCRIBE',
+  'NOTIFY',
+  'REFER',
+  'PRACK',
+  'UPDATE',
+  'INFO',
+  'PUBLISH',
+]);
+
+const unavailable = sipFailure(503, 'Service Unavailable', [['Retry-After', '5']]);
+const notServed = sipFailure(405, 'Method Not Allowed', [['Allow', 'REGISTER, OPTIONS']]);
