@@ -1,5 +1,5 @@
 /** Files of a data directory, and the settings that apply to it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadSettings, type Settings } from '../node/settings.ts';
 import { CommandError, type CommonArguments } from './command.ts';
@@ -32,4 +32,33 @@ export function readAdminToken(dir: string): string {
     );
   }
   return readFileSync(file, 'utf8').trim();
+}
+
+/** Creates the directory for its owner alone; what this process writes from now on is for the owner alone. */
+export function prepareDirectory(dir: string): void {
+  process.umask(0o077);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+}
+
+/** Remembers settings beside those that are there; the file is read at every start. */
+export function saveSettings(dir: string, settings: object): void {
+  const file = join(dir, 'chordial.json');
+  const present = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {};
+  writeFileSync(file, `${JSON.stringify(merged(present, settings), undefined, 2)}\n`, {
+    mode: 0o600,
+  });
+}
+
+function merged(base: object, over: object): object {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over) as [string, unknown][]) {
+    const present = result[key];
+    const bothGroups = isGroup(present) && isGroup(value);
+    result[key] = bothGroups ? merged(present, value) : value;
+  }
+  return result;
+}
+
+function isGroup(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

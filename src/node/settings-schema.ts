@@ -111,8 +111,10 @@ export const settingsSchema = {
       default: '',
       env: 'CHORDIAL_AUTHORITY_HOST',
     },
+  },
+  identity: {
     keyType: {
-      doc: 'Key type of the root and of new certificates; RSA has 2048 bits.',
+      doc: 'Key type of the keys this box makes: its own, those of its users and, with init, the root. RSA has 2048 bits.',
       format: ['ecdsa-p256', 'rsa'],
       default: 'ecdsa-p256',
       env: 'CHORDIAL_KEY_TYPE',

@@ -46,7 +46,7 @@ describe('one user at twelve boxes', () => {
   for (const keyType of ['ecdsa-p256', 'rsa']) {
     test(`with ${keyType} certificates every lookup is complete and no link closes for size`, async () => {
       const config = join(mkdtempSync(join(tmpdir(), 'chordial-')), 'keys.json');
-      writeFileSync(config, JSON.stringify({ authority: { keyType } }));
+      writeFileSync(config, JSON.stringify({ identity: { keyType } }));
       const lab = await startLab({ adapters: 12, config, readyWithinMs: 60_000 });
       try {
         for (const { adapter } of lab.adapters) await registerAt(lab, adapter, 'alice');

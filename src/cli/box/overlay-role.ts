@@ -1,0 +1,149 @@
+/** The overlay side of a box: its peer with real links, and the ports on which others connect. */
+import { networkInterfaces } from 'node:os';
+import type { KeyObject } from 'node:crypto';
+import type { Identity, Verifier } from '../../ports/certificates.ts';
+import type { TransportAddress } from '../../ports/connection.ts';
+import type { OverlayConfig } from '../../ports/overlay-config.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Random } from '../../ports/random.ts';
+import type { Store } from '../../ports/store.ts';
+import type { HostTrace } from '../../node/trace.ts';
+import type { Settings } from '../../node/settings.ts';
+import { createDialer, listenSecure, openKeyLog, type SecureListener } from '../../node/tls.ts';
+import { createOverlay } from '../../overlay/overlay.ts';
+import type { OverlayPeer } from '../../overlay/peer-api.ts';
+import { createChord } from '../../topology/chord/chord.ts';
+import { applicationIds } from '../../wire/reload/app-attach.ts';
+import { CommandError } from '../command.ts';
+
+export interface OverlayRoleOptions {
+  readonly settings: Settings;
+  readonly identity: Identity;
+  readonly privateKey: KeyObject;
+  readonly config: OverlayConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: Store;
+  readonly trace: HostTrace;
+  readonly verifier: Verifier;
+}
+
+export interface OverlayRole {
+  readonly overlay: OverlayPeer;
+  /** Joins through the bootstrap nodes, or is the first peer when it is the only one listed. */
+  join(): void;
+  /** Leaves the ring, then closes all ports. */
+  stop(): Promise<void>;
+}
+
+const handshakeTimeoutMs = 5000;
+const maxConnections = 1000;
+
+/** Listens first, so that candidates are true from the first message on. */
+export async function createOverlayRole(options: OverlayRoleOptions): Promise<OverlayRole> {
+  const { settings, identity, privateKey, trace, verifier } = options;
+  const { link } = settings;
+  const keyLog = link.keyLog === '' ? undefined : openKeyLog(link.keyLog);
+  const chain = [identity.certificate, ...identity.chain];
+  const tls = { verifier, trace, identity: () => ({ privateKey, chain }), keyLog };
+  const addresses = publicAddresses(settings);
+  const at = (port: number): TransportAddress[] => addresses.map((address) => ({ address, port }));
+  const { sip, sips } = applicationIds;
+  const appPort = (application: number): number =>
+    application === sips ? link.sipsPort : link.sipPort;
+
+  const overlay = createOverlay({
+    ...options,
+    topology: createChord,
+    dialer: createDialer({
+      ...tls,
+      ...(isSpecific(link.address) ? { localAddress: link.address } : {}),
+    }),
+    candidates: () => at(link.port),
+    appCandidates: (application) => at(appPort(application)),
+  });
+
+  const listeners: SecureListener[] = [];
+  const listen = async (
+    port: number,
+    what: string,
+    onConnection: Parameters<typeof listenSecure>[0]['onConnection'],
+  ): Promise<void> => {
+    const listener = await listenSecure({
+      ...tls,
+      host: link.address,
+      port,
+      onConnection,
+      handshakeTimeoutMs,
+      maxConnections,
+    });
+    if (!listener.ok) throw new CommandError(`${what}: ${listener.error}`);
+    listeners.push(listener.value);
+  };
+  await listen(link.port, 'overlay links (link.port)', (connection) =>
+    overlay.acceptLink(connection),
+  );
+  for (const application of [sip, sips]) {
+    await listen(
+      appPort(application),
+      `SIP between boxes (link.${application === sip ? 'sipPort' : 'sipsPort'})`,
+      (connection) => overlay.acceptApplication(application, connection),
+    );
+  }
+
+  return {
+    overlay,
+    join() {
+      const bootstrap = bootstrapNodes(options.config, settings);
+      const own = new Set(at(link.port).map(text));
+      const others = bootstrap.filter((node) => !own.has(text(node)));
+      overlay.start({ bootstrap: others.length === 0 ? 'first' : others });
+    },
+    async stop() {
+      await new Promise<void>((resolve) => overlay.stop(resolve));
+      for (const listener of listeners) await listener.close(true);
+      keyLog?.close();
+    },
+  };
+}
+
+function bootstrapNodes(config: OverlayConfig, settings: Settings): TransportAddress[] {
+  const added = settings.link.bootstrap.map((entry) => {
+    const colon = entry.lastIndexOf(':');
+    const port = Number(entry.slice(colon + 1));
+    if (colon < 1 || !Number.isInteger(port)) {
+      throw new CommandError(`link.bootstrap: "${entry}" is not ADDRESS:PORT`, 2);
+    }
+    return { address: entry.slice(0, colon).replace(/^\[|\]$/g, ''), port };
+  });
+  return [...added, ...config.bootstrapNodes];
+}
+
+function text(address: TransportAddress): string {
+  return `${address.address}:${address.port}`;
+}
+
+/** A listening address that is one address, not "all of them". */
+export function isSpecific(address: string): boolean {
+  return address !== '0.0.0.0' && address !== '::';
+}
+
+/** Where other boxes reach this one: as set, else the listening address, else all of this machine's. */
+export function publicAddresses(settings: Settings): readonly string[] {
+  const { publicAddresses: given, address } = settings.link;
+  if (given.length > 0) return given;
+  return isSpecific(address) ? [address] : machineAddresses();
+}
+
+/** Addresses of the machine, outward ones first, loopback last. */
+export function machineAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  const usable = all.filter((entry) => !entry.address.startsWith('fe80:'));
+  const outward = usable.filter((entry) => !entry.internal).map((entry) => entry.address);
+  const loopback = usable.filter((entry) => entry.internal).map((entry) => entry.address);
+  return [...outward.sort(byFamily), ...loopback.sort(byFamily)];
+}
+
+function byFamily(a: string, b: string): number {
+  return Number(a.includes(':')) - Number(b.includes(':'));
+}
