@@ -208,6 +208,7 @@ export const limits = {
     waitingBytes: 512 << 10,
     publications: 262_144,
     publishingAtOnce: 64,
+    confirmationsAtOnce: 32,
     /** Admissions that wait for the answer to their Store. */
     admissions: 4096,
     callerChecks: 4096,
@@ -244,6 +245,25 @@ export const limits = {
     updatesOwed: 256,
     /** Copies of ranges under way or waiting. */
     rangeCopies: 32,
+  },
+  /** Stored values (RFC 6940 §7). */
+  storage: {
+    /** Resource-IDs with values. */
+    resources: 1_000_000,
+    /** Bytes of all values with their signatures. */
+    bytes: 1 << 30,
+    /** Stores whose signatures are being checked or that wait for the disk. */
+    storesAtOnce: 4096,
+    valuesPerStore: 1024,
+    /** Elements of one ARRAY, gaps included. */
+    arrayLength: 1024,
+    dictionaryKeyBytes: 1024,
+    /** Keys that one Fetch may name. */
+    keysPerFetch: 1024,
+    /** Kinds defined by configuration and usages. */
+    kinds: 256,
+    /** Longest wait of the expiry timer. */
+    expiryCheckMs: 3_600_000,
   },
   /** Certificates and signatures. */
   trust: {

@@ -1,7 +1,7 @@
 /** The bytes that signatures cover. RFC 6940 §6.3.4, §7.1. */
 import type { KindId, ResourceId } from '../../base/ids.ts';
 import type { DataModel } from '../../ports/overlay-config.ts';
-import { written } from '../codec.ts';
+import { written, type Writer } from '../codec.ts';
 import { resourceId } from './ids.ts';
 import { signerIdentity, type SignerIdentity } from './security.ts';
 import { storedDataValue, type StoredDataValue } from './storage.ts';
@@ -29,9 +29,18 @@ export interface StoredValueContext {
 }
 
 /**
- * resource_id (with its length byte, A-09) + kind + storage_time + StoredDataValue + SignerIdentity.
- * The index of an array entry counts as 0 (§7.4.2.2, A-45). The lifetime is not covered.
+ * resource_id (with its length byte, A-09) + kind + storage_time + StoredDataValue: what precedes the
+ * SignerIdentity. The index of an array entry counts as 0 (§7.4.2.2, A-45). The lifetime is not covered.
  */
+export function storedValuePayload(
+  context: StoredValueContext,
+  storageTime: bigint,
+  value: StoredDataValue,
+): Uint8Array {
+  return written((writer) => writeStoredValue(context, storageTime, value, writer));
+}
+
+/** {@link storedValuePayload} + SignerIdentity: what the signature of a stored value covers. */
 export function storedValueSignatureInput(
   context: StoredValueContext,
   storageTime: bigint,
@@ -39,11 +48,20 @@ export function storedValueSignatureInput(
   identity: SignerIdentity,
 ): Uint8Array {
   return written((writer) => {
-    resourceId.encode(context.resource, writer);
-    writer.u32(context.kind);
-    writer.u64(storageTime);
-    const signed = context.model === 'ARRAY' ? { ...value, index: 0 } : value;
-    storedDataValue(context.model).encode(signed, writer);
+    writeStoredValue(context, storageTime, value, writer);
     signerIdentity.encode(identity, writer);
   });
+}
+
+function writeStoredValue(
+  context: StoredValueContext,
+  storageTime: bigint,
+  value: StoredDataValue,
+  writer: Writer,
+): void {
+  resourceId.encode(context.resource, writer);
+  writer.u32(context.kind);
+  writer.u64(storageTime);
+  const signed = context.model === 'ARRAY' ? { ...value, index: 0 } : value;
+  storedDataValue(context.model).encode(signed, writer);
 }
