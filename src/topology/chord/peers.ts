@@ -24,6 +24,10 @@ export interface Peer {
   down: boolean;
   /** Missing in a neighbor's Update that should name it; being checked. */
   doubted: boolean;
+  /** When it was last checked because of a doubt (monotonic). */
+  checkedAtMs: number;
+  /** How often it fell silent. */
+  suspicions: number;
   /** We asked for this link, so we close it when it has become useless. */
   ours: boolean;
   /** What its last Update said, nearest first, bounded. */
@@ -142,6 +146,8 @@ function newPeer(id: NodeId, index: number): Peer {
     suspect: false,
     down: false,
     doubted: false,
+    checkedAtMs: -Infinity,
+    suspicions: 0,
     ours: false,
     predecessors: [],
     successors: [],

@@ -80,6 +80,9 @@ function knowsNoBetter(
   target: NodeId | ResourceId,
 ): boolean {
   if (!inRange(preceding, target, predecessor)) return false;
+  const { predecessors } = peers.neighbors();
+  const before = predecessors.slice(predecessors.indexOf(predecessor) + 1);
+  if (before.find((id) => peers.get(id)?.suspect === false) !== preceding) return false;
   const told = peers.get(preceding)?.successors;
   return told !== undefined && told.length > 0 && !told.includes(predecessor);
 }
@@ -90,14 +93,19 @@ function knowsNoBetter(
  * another peer answers in their place.
  */
 export function isCloseEnough(peers: PeerTable, signer: NodeId, resource: ResourceId): boolean {
-  if (signer === resource) return true;
+  if (isSame(signer, resource)) return true;
   const { predecessors, successors } = peers.neighbors();
   const closer = (id: NodeId): boolean => {
-    if (id === signer || (id !== resource && !strictlyBetween(resource, id, signer))) return false;
+    if (id === signer) return false;
+    if (!isSame(id, resource) && !strictlyBetween(resource, id, signer)) return false;
     const peer = peers.get(id);
     return peer !== undefined && !peer.suspect && !peer.doubted;
   };
   return !predecessors.some(closer) && !successors.some(closer);
+}
+
+function isSame(node: NodeId, resource: ResourceId): boolean {
+  return (node as string) === resource;
 }
 
 function toNode(nodeId: NodeId): NextHop {

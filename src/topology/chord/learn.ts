@@ -1,0 +1,240 @@
+/**
+ * Learning of closer peers (RFC 6940 §10.6, §10.7.3): Updates name nodes; those that belong in the
+ * Neighbor Table are attached to, source-routed through the peer that named them.
+ */
+import type { NodeId } from '../../base/ids.ts';
+import { limits } from '../../base/limits.ts';
+import type { Timer } from '../../ports/clock.ts';
+import { encodeToBytes } from '../../wire/codec.ts';
+import { messageCodes } from '../../wire/reload/message-codes.ts';
+import { routeQueryReq } from '../../wire/reload/route-query.ts';
+import type { TopologyHost } from '../plugin.ts';
+import { nearest } from './neighbor-table.ts';
+import { isMember, type PeerTable } from './peers.ts';
+import { timing } from './timing.ts';
+
+export interface Learner {
+  /** Attaches to the nodes that the Neighbor Table lacks, and asks silent ones for their tables. */
+  pursue(): void;
+  /**
+   * Nodes named by members that would be neighbors and are not members yet, leaving out those that
+   * could not be attached `tries` times.
+   */
+  missing(tries: number): readonly NodeId[];
+  /** Attaches to one node; false when it is linked, avoided, being attached, or too many are. */
+  attach(id: NodeId, via: NodeId | undefined, done?: (linked: boolean) => void): boolean;
+  /** Nodes named by one that is leaving; considered until it is gone. */
+  hint(ids: readonly NodeId[], from: NodeId): void;
+  /** The node is to be left alone for a while. */
+  avoid(id: NodeId, forMs: number): void;
+  linkUp(id: NodeId): void;
+  linkDown(id: NodeId): void;
+  stop(): void;
+}
+
+export interface LearnerEvents {
+  /** A link that we asked for is there. */
+  attached(id: NodeId): void;
+  /** An Attach failed; the node is avoided from now on. */
+  failed(id: NodeId): void;
+  /** May attach at all, and without yielding to the other side. */
+  mode(): 'off' | 'joining' | 'member';
+}
+
+interface Avoided {
+  untilMs: number;
+  failures: number;
+}
+
+const { neighborsPerSide, attachesAtOnce, avoidedNodes } = limits.topology;
+
+export function createLearner(
+  host: TopologyHost,
+  peers: PeerTable,
+  events: LearnerEvents,
+): Learner {
+  const { clock, self } = host;
+  const avoided = new Map<NodeId, Avoided>();
+  const attaching = new Set<NodeId>();
+  const hints = new Map<NodeId, readonly NodeId[]>();
+  /** When a linked candidate was first seen silent, or last asked. */
+  const nudged = new Map<NodeId, number>();
+  let timer: Timer | undefined;
+  let timerDueMs = 0;
+  let stopped = false;
+  const failures = host.trace.counter('chord_attach_failures_total');
+
+  function isAvoided(id: NodeId): boolean {
+    const entry = avoided.get(id);
+    return entry !== undefined && entry.untilMs > clock.monotonicMs();
+  }
+
+  /** Ascending ids of members and of what they name, each with a peer that named it. */
+  function candidates(skip: (id: NodeId) => boolean): Map<NodeId, NodeId | undefined> {
+    const known = new Map<NodeId, NodeId | undefined>();
+    for (const peer of peers.all()) {
+      if (!isMember(peer)) continue;
+      known.set(peer.id, undefined);
+      if (peer.suspect) continue;
+      for (const list of [peer.successors, peer.predecessors]) {
+        for (const id of list) if (!known.has(id) && id !== self && !skip(id)) known.set(id, peer.id);
+      }
+    }
+    for (const [from, ids] of hints) {
+      for (const id of ids) if (!known.has(id) && id !== self && !skip(id)) known.set(id, from);
+    }
+    return known;
+  }
+
+  /** Named nodes that would be in the Neighbor Table, with the peer that named them. */
+  function wanted(skip: (id: NodeId) => boolean): Map<NodeId, NodeId | undefined> {
+    const known = candidates(skip);
+    const ideal = nearest(self, [...known.keys()].sort(), neighborsPerSide);
+    const lacking = new Map<NodeId, NodeId | undefined>();
+    for (const id of [...ideal.successors, ...ideal.predecessors]) {
+      const peer = peers.get(id);
+      if (peer === undefined || !isMember(peer)) lacking.set(id, known.get(id));
+    }
+    return lacking;
+  }
+
+  function pursue(): void {
+    const mode = events.mode();
+    if (stopped || mode === 'off') return;
+    let again = false;
+    for (const [id, reporter] of wanted(isAvoided)) {
+      const peer = peers.get(id);
+      if (peer !== undefined) {
+        if (!peer.suspect) nudge(id);
+        again = true;
+      } else if (mode === 'joining' || self < id || yielded(id)) {
+        if (!attach(id, reporter)) again = true;
+      } else {
+        again = true;
+      }
+    }
+    if (again) wake(timing.attachYieldMs);
+    else wakeForAvoided();
+  }
+
+  /** Looks again when the first avoided node may be tried. */
+  function wakeForAvoided(): void {
+    const now = clock.monotonicMs();
+    let firstMs = Infinity;
+    for (const { untilMs } of avoided.values()) {
+      if (untilMs > now && untilMs < firstMs) firstMs = untilMs;
+    }
+    if (firstMs !== Infinity) wake(firstMs - now);
+  }
+
+  /** True once the node, whose Node-ID is smaller, has had its time to attach to us. */
+  function yielded(id: NodeId): boolean {
+    const since = nudged.get(id);
+    if (since === undefined) {
+      note(id);
+      return false;
+    }
+    return clock.monotonicMs() - since >= timing.attachYieldMs;
+  }
+
+  /** Asks a linked node that others name as a ring member for its tables. */
+  function nudge(id: NodeId): void {
+    const since = nudged.get(id);
+    if (since === undefined) {
+      note(id);
+      return;
+    }
+    if (clock.monotonicMs() - since < timing.nudgeMs) return;
+    note(id);
+    const body = encodeToBytes(routeQueryReq, {
+      sendUpdate: true,
+      destination: { type: 'node', nodeId: id },
+      overlaySpecificData: new Uint8Array(0),
+    });
+    host.request(id, messageCodes.routeQueryReq, body, () => undefined);
+  }
+
+  function note(id: NodeId): void {
+    nudged.delete(id);
+    if (nudged.size >= avoidedNodes) nudged.delete(nudged.keys().next().value as NodeId);
+    nudged.set(id, clock.monotonicMs());
+  }
+
+  function wake(delayMs: number): void {
+    const dueMs = clock.monotonicMs() + delayMs;
+    if (timer !== undefined && timerDueMs <= dueMs) return;
+    timer?.cancel();
+    timerDueMs = dueMs;
+    timer = clock.after('chord-pursue', delayMs, () => {
+      timer = undefined;
+      pursue();
+    });
+  }
+
+  function attach(
+    id: NodeId,
+    via: NodeId | undefined,
+    done?: (linked: boolean) => void,
+  ): boolean {
+    if (id === self || host.isLinked(id) || attaching.has(id) || isAvoided(id)) return false;
+    if (attaching.size >= attachesAtOnce) return false;
+    attaching.add(id);
+    const options = via !== undefined && host.isLinked(via) ? { via } : {};
+    host.attach({ kind: 'node', nodeId: id }, { ...options, sendUpdate: true }, (outcome) => {
+      attaching.delete(id);
+      if (stopped) return;
+      const linked = outcome.ok || host.isLinked(id);
+      if (linked) {
+        const peer = peers.get(id);
+        if (peer !== undefined) peer.ours = true;
+        events.attached(id);
+      } else {
+        failures.add();
+        const failed = (avoided.get(id)?.failures ?? 0) + 1;
+        setAvoided(id, Math.min(timing.avoidMaxMs, timing.avoidMs * 2 ** (failed - 1)), failed);
+        events.failed(id);
+      }
+      done?.(linked);
+    });
+    return true;
+  }
+
+  function setAvoided(id: NodeId, forMs: number, count: number): void {
+    avoided.delete(id);
+    if (avoided.size >= avoidedNodes) avoided.delete(avoided.keys().next().value as NodeId);
+    avoided.set(id, { untilMs: clock.monotonicMs() + forMs, failures: count });
+    wake(forMs);
+  }
+
+  return {
+    pursue() {
+      forgetOld();
+      pursue();
+    },
+    missing: (tries) => [
+      ...wanted((id) => (avoided.get(id)?.failures ?? 0) >= tries && isAvoided(id)).keys(),
+    ],
+    attach,
+    avoid: (id, forMs) => setAvoided(id, forMs, avoided.get(id)?.failures ?? 0),
+    hint(ids, from) {
+      if (hints.size < attachesAtOnce) hints.set(from, ids);
+    },
+    linkUp(id) {
+      avoided.delete(id);
+      nudged.delete(id);
+    },
+    linkDown: (id) => hints.delete(id),
+    stop() {
+      stopped = true;
+      timer?.cancel();
+    },
+  };
+
+  /** Forgets failures that are long past, so that a node which is named again gets a fresh start. */
+  function forgetOld(): void {
+    const now = clock.monotonicMs();
+    for (const [id, entry] of avoided) {
+      if (entry.untilMs + timing.avoidMaxMs < now) avoided.delete(id);
+    }
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * Where copies belong (RFC 6940 §10.4, §10.7.1, §10.7.3, §6.4.2.3): replicas at the two successors,
+ * hand-over of what another peer owns now, deletion of what three predecessors keep better.
+ */
+import type { NodeId } from '../../base/ids.ts';
+import { limits } from '../../base/limits.ts';
+import type { Timer } from '../../ports/clock.ts';
+import type { TopologyHost } from '../plugin.ts';
+import type { PeerTable } from './peers.ts';
+import { inRange } from './ring.ts';
+import { timing } from './timing.ts';
+
+export interface Replication {
+  /** Successor 1 and 2 that are not silent. */
+  replicas(): readonly NodeId[];
+  /** Part of the ring from now on; `covered`: the replicas hold our range already. */
+  begin(covered: boolean): void;
+  /** The tables changed while in the ring; `lost`: because a member failed or left. */
+  changed(lost: boolean): void;
+  /** Our range shrank from (from, self]; what we lost goes to its new owners, except `served`. */
+  rangeLost(from: NodeId, served?: NodeId): void;
+  stop(): void;
+}
+
+interface Coverage {
+  /** The node holds a replica of (from, self]; `undefined`: of nothing yet. */
+  from: NodeId | undefined;
+  dueMs: number;
+  copying: boolean;
+}
+
+interface Copy {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly target: NodeId;
+  readonly replicaNumber: number;
+  readonly done: (copied: boolean) => void;
+}
+
+const replicaCount = 2;
+const copiesAtOnce = 2;
+const handOverTries = 3;
+
+export function createReplication(
+  host: TopologyHost,
+  peers: PeerTable,
+  inRing: () => boolean,
+): Replication {
+  const { clock, self } = host;
+  const coverage = new Map<NodeId, Coverage>();
+  const queue: Copy[] = [];
+  let copying = 0;
+  let timer: Timer | undefined;
+  let dropTimer: Timer | undefined;
+  let holdUntilMs = -Infinity;
+  const refused = host.trace.counter('chord_range_copies_refused_total');
+
+  function replicas(): readonly NodeId[] {
+    const awake = peers.neighbors().successors.filter((id) => peers.get(id)?.suspect === false);
+    return awake.slice(0, replicaCount);
+  }
+
+  function changed(lost: boolean): void {
+    const now = clock.monotonicMs();
+    const wanted = replicas();
+    const from = peers.rangeFrom();
+    for (const id of coverage.keys()) if (!wanted.includes(id)) coverage.delete(id);
+    if (lost) holdUntilMs = now + timing.successorHoldDownMs;
+    for (const id of wanted) {
+      const held = coverage.get(id);
+      if (held === undefined) {
+        const dueMs = lost ? holdUntilMs : now + timing.copySettleMs;
+        coverage.set(id, { from: undefined, dueMs, copying: false });
+      } else if (held.from !== undefined && held.from !== from) {
+        if (inRange(held.from, from, self)) held.from = from;
+        else held.dueMs = now + timing.rangeGrownSettleMs;
+      }
+    }
+    schedule();
+    dropLater();
+  }
+
+  function schedule(): void {
+    timer?.cancel();
+    timer = undefined;
+    let firstMs = Infinity;
+    const from = peers.rangeFrom();
+    for (const held of coverage.values()) {
+      if (!held.copying && held.from !== from) firstMs = Math.min(firstMs, held.dueMs);
+    }
+    if (firstMs === Infinity) return;
+    timer = clock.after('chord-replicate', Math.max(0, firstMs - clock.monotonicMs()), replicate);
+  }
+
+  function replicate(): void {
+    timer = undefined;
+    if (!inRing()) return;
+    const now = clock.monotonicMs();
+    const from = peers.rangeFrom();
+    for (const [index, id] of replicas().entries()) {
+      const held = coverage.get(id);
+      if (held === undefined || held.copying || held.from === from || held.dueMs > now) continue;
+      held.copying = true;
+      const to = held.from ?? self;
+      enqueue({
+        from,
+        to,
+        target: id,
+        replicaNumber: index + 1,
+        done(copied) {
+          held.copying = false;
+          if (copied) held.from = from;
+          else held.dueMs = clock.monotonicMs() + timing.copyRetryMs;
+          if (coverage.get(id) === held) schedule();
+        },
+      });
+    }
+    schedule();
+  }
+
+  function rangeLost(oldFrom: NodeId, served?: NodeId): void {
+    const { predecessors } = peers.neighbors();
+    const owners = predecessors.filter((id) => id !== oldFrom && inRange(oldFrom, id, self));
+    owners.forEach((owner, index) => {
+      if (owner === served) return;
+      handOver(owners[index + 1] ?? oldFrom, owner, 1);
+    });
+  }
+
+  function handOver(from: NodeId, owner: NodeId, attempt: number): void {
+    clock.after('chord-hand-over', attempt === 1 ? timing.copySettleMs : timing.copyRetryMs, () => {
+      const stillTheirs = peers.get(owner)?.suspect === false && inRing();
+      if (!stillTheirs) return;
+      enqueue({
+        from,
+        to: owner,
+        target: owner,
+        replicaNumber: 0,
+        done(copied) {
+          if (!copied && attempt < handOverTries) handOver(from, owner, attempt + 1);
+        },
+      });
+    });
+  }
+
+  function enqueue(copy: Copy): void {
+    if (queue.length >= limits.topology.rangeCopies) {
+      refused.add();
+      clock.after('chord-copy-refused', 0, () => copy.done(false));
+      return;
+    }
+    queue.push(copy);
+    pump();
+  }
+
+  function pump(): void {
+    while (copying < copiesAtOnce) {
+      const copy = queue.shift();
+      if (copy === undefined) return;
+      copying++;
+      const { from, to, target, replicaNumber } = copy;
+      host.copyRange({ from, to }, target, replicaNumber, (outcome) => {
+        copying--;
+        copy.done(outcome.ok);
+        pump();
+      });
+    }
+  }
+
+  /** Deletes what is not ours to keep, once the tables have stood still and all copies are made. */
+  function dropLater(): void {
+    dropTimer?.cancel();
+    dropTimer = clock.after('chord-drop', timing.dropSettleMs, () => {
+      dropTimer = undefined;
+      if (!inRing()) return;
+      if (copying > 0 || queue.length > 0) {
+        dropLater();
+        return;
+      }
+      const third = peers.neighbors().predecessors[2];
+      if (third !== undefined) host.dropResources((resource) => inRange(third, resource, self));
+    });
+  }
+
+  return {
+    replicas,
+    begin(covered) {
+      coverage.clear();
+      holdUntilMs = -Infinity;
+      if (covered) {
+        const from = peers.rangeFrom();
+        for (const id of replicas()) coverage.set(id, { from, dueMs: 0, copying: false });
+      }
+      dropLater();
+    },
+    changed,
+    rangeLost,
+    stop() {
+      timer?.cancel();
+      dropTimer?.cancel();
+      queue.length = 0;
+    },
+  };
+}
