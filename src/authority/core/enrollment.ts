@@ -22,8 +22,11 @@ export interface EnrollmentRequest {
   readonly password: string | undefined;
   /** As received: a decimal number. */
   readonly nodeids: string | undefined;
-  /** `undefined` when there is no request, or it is malformed, or its signature does not match. */
-  readonly csr: CsrNames | undefined;
+  /**
+   * Called only after authentication. `undefined` when there is no request, or it is malformed, or
+   * its signature does not match.
+   */
+  readonly csr: () => CsrNames | undefined;
 }
 
 /** What a PKCS#10 request says about names and key. */
@@ -86,8 +89,9 @@ export function createEnrollment(deps: {
       if (username === undefined || password === undefined) return failure('failed_authentication');
       const account = authenticate(username, password);
       if (account === undefined) return failure('failed_authentication');
-      if (csr === undefined || !deps.keyTypes.includes(csr.keyType)) return failure('bad_CSR');
-      const permitted = permittedName(account, csr.userName);
+      const names = csr();
+      if (names === undefined || !deps.keyTypes.includes(names.keyType)) return failure('bad_CSR');
+      const permitted = permittedName(account, names.userName);
       if (permitted === undefined) return failure('username_not_available');
       const count = requestedCount(nodeids);
       if (count === undefined) return failure('Node-IDs_not_available');
