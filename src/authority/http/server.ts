@@ -195,8 +195,12 @@ export function createAuthorityServer(deps: {
     const since = Number(url.searchParams.get('since') ?? '0');
     const epoch = url.searchParams.get('epoch') ?? '';
     const waitS = Number(url.searchParams.get('wait') ?? '0');
-    if (certificate === undefined || !Number.isSafeInteger(since) || !(waitS >= 0)) {
-      refuse(response, certificate === undefined ? 403 : 400, 'an adapter certificate is needed');
+    if (certificate === undefined) {
+      refuse(response, 403, 'an adapter certificate is needed');
+      return;
+    }
+    if (!Number.isSafeInteger(since) || !(waitS >= 0)) {
+      refuse(response, 400, 'since and wait must be numbers');
       return;
     }
     const der = new Uint8Array(certificate.raw);
