@@ -1,4 +1,4 @@
-import { type SipUri, canonicalAor } from '../message/uri.ts';
+import { type SipUri, decodeEscapes } from '../message/uri.ts';
 import type { Domains } from './domains.ts';
 
 /** The host of a URI without the brackets of an IPv6 reference. */
@@ -15,9 +15,7 @@ export function servedDomainOf(uri: SipUri, domains: Domains): string | undefine
 /** The user part as an account name: percent-escapes decoded; `undefined` when absent. */
 export function userOf(uri: SipUri): string | undefined {
   if (uri.user === undefined || uri.user === '') return undefined;
-  if (!uri.user.includes('%')) return uri.user;
-  const aor = canonicalAor(uri);
-  return aor.slice(aor.indexOf(':') + 1, aor.lastIndexOf('@'));
+  return uri.user.includes('%') ? decodeEscapes(uri.user) : uri.user;
 }
 
 /**

@@ -1,9 +1,9 @@
 import type { Flow } from '../../ports/flow.ts';
-import { servedDomainOf } from '../core/aor.ts';
 import type { Domains } from '../core/domains.ts';
 import { isAnonymous } from '../auth/authenticator.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { parseNameAddr } from '../message/name-addr.ts';
+import { escapeUser } from '../message/uri.ts';
 import { canonicalValue, spelledValue, spellingOf, spellingParams } from './identity.ts';
 import type { RoutedRequest } from './routing.ts';
 import type { HopAddressing, ProxyTarget } from './targets.ts';
@@ -121,11 +121,7 @@ function assertedIdentity(
   const from = request.from.parsedUri;
   const hidden = from.ok && isAnonymous(from.value.host);
   if (!claims && !hidden) return undefined;
-  const escaped = sender.user.replace(
-    /[^\w.!~*'()&=+$,;?/-]/g,
-    (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`,
-  );
-  return `<sip:${escaped}@${domains.canonical}>`;
+  return `<sip:${escapeUser(sender.user)}@${domains.canonical}>`;
 }
 
 /** The copy for one target, without Via. */
@@ -193,10 +189,4 @@ export function restoreResponse(plan: ForwardPlan, response: SipResponse): SipRe
     .set('From', from.raw)
     .set('To', tag === undefined ? to.raw : `${to.raw};tag=${tag}`)
     .build();
-}
-
-/** True for a Request-URI of a domain that is not served here. */
-export function isForeign(request: SipRequest, domains: Domains): boolean {
-  const uri = request.parsedUri;
-  return !uri.ok || servedDomainOf(uri.value, domains) === undefined;
 }
