@@ -232,7 +232,7 @@ export const limits = {
   /** CHORD-RELOAD (RFC 6940 §10). */
   topology: {
     /** Predecessors and successors kept; at least 3 (RFC 6940 §10.7). */
-    neighborsPerSide: 4,
+    neighborsPerSide: 5,
     /** Node-IDs of one list of an Update that are looked at, nearest first. */
     reportedIdsPerList: 8,
     /** Attaches of this algorithm under way. */
@@ -335,5 +335,26 @@ export const limits = {
     usesPerNonce: 64,
     /** A count this far behind the highest one is a replay. */
     countWindow: 32,
+  },
+  /** SIP sockets. */
+  sipSockets: {
+    /** Stream and WebSocket connections, in and out. */
+    connections: 50_000,
+    connectionsPerAddress: 10_000,
+    /** Bytes written to one connection and not yet taken by the network; more closes it. */
+    outputBytes: 1 << 20,
+    /** A connection without any traffic for longer than the longest usual registration is closed. */
+    idleMs: 3_900_000,
+    /** Time for the first whole message (or keep-alive) of an incoming connection. */
+    firstMessageMs: 30_000,
+    /** Flow objects of UDP neighbours that are kept; others are made again when needed. */
+    udpFlows: 65_536,
+    connectMs: 5000,
+    /** Time for the last bytes of a connection that we close. */
+    flushMs: 5000,
+    /** Outgoing connections being set up, and callers that wait for one of them. */
+    pendingConnects: 4096,
+    waitersPerConnect: 4096,
+    udpReceiveBufferBytes: 4 << 20,
   },
 } as const;

@@ -52,3 +52,21 @@ export interface FlowOpener {
   /** The flow with that id when it is still usable (a UDP flow always is while its listener exists). */
   find(id: string): Flow | undefined;
 }
+
+/** Cuts a byte stream into whole SIP messages; one for each connection. RFC 3261 §18.3, RFC 5626 §4.4.1. */
+export interface StreamFramer {
+  /**
+   * Takes the next bytes, calls `events` for everything that became complete, in order. A word when
+   * the stream cannot be followed any further: the connection must be closed then.
+   */
+  push(bytes: Uint8Array, events: StreamFramerEvents): string | undefined;
+}
+
+export interface StreamFramerEvents {
+  /** One whole message; the bytes are not changed afterwards. */
+  message(bytes: Uint8Array): void;
+  /** CRLF CRLF between messages: to be answered with CRLF. */
+  ping(): void;
+  /** A single CRLF between messages. */
+  pong(): void;
+}
