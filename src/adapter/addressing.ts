@@ -3,9 +3,7 @@
  * way by a new AppAttach when the connection was lost in between (DESIGN §5.4). Hops towards phones are
  * left to the addressing of the SIP core.
  */
-import { hmacSha256, constantTimeEqual } from '../base/hash.ts';
 import type { NodeId } from '../base/ids.ts';
-import { base64Decode, base64Encode, utf8Encode } from '../base/text.ts';
 import { failure, success } from '../base/outcome.ts';
 import type { Flow } from '../ports/flow.ts';
 import type { Via } from '../sip/message/via.ts';
@@ -15,14 +13,11 @@ import type { SipFailure } from '../sip/core/failure.ts';
 import type { HopAddressing } from '../sip/proxy/targets.ts';
 import type { SipConnectError } from '../usages/sip/connections.ts';
 import { sipApplication, sipsApplication } from '../usages/sip/connections.ts';
-import type { Keyring } from './keys.ts';
 import { hostOfNode, nodeOfHost } from './node-host.ts';
 import type { OverlayFlows } from './overlay-flows.ts';
 import { overlayListener } from './overlay-flows.ts';
 
 export interface OverlayHops extends HopAddressing {
-  /** True when `route` is an overlay-side Record-Route value of ours that was made for this peer. */
-  isDialogWith(route: string, peer: NodeId): boolean;
   /** A flow for responses to a request that came from `via` over a flow now lost; `undefined`: none. */
   reopen(via: Via, lost: Flow, done: (flow: Flow | undefined) => void): void;
 }
@@ -31,20 +26,13 @@ export interface OverlayHopsDeps {
   readonly nodeId: NodeId;
   readonly phones: HopAddressing;
   readonly flows: Pick<OverlayFlows, 'open'>;
-  readonly keys: Keyring;
 }
 
-const macBytes = 12;
-
 export function createOverlayHops(deps: OverlayHopsDeps): OverlayHops {
-  const { nodeId: self, phones, flows, keys } = deps;
+  const { nodeId: self, phones, flows } = deps;
   const ownHost = hostOfNode(self);
   const viaSip = { host: ownHost, port: sipApplication };
   const viaSips = { host: ownHost, port: sipsApplication };
-
-  function mac(key: Uint8Array, peer: NodeId): Uint8Array {
-    return hmacSha256(key, utf8Encode(`record-route ${self} ${peer}`)).subarray(0, macBytes);
-  }
 
   return {
     via(flow) {
@@ -52,12 +40,9 @@ export function createOverlayHops(deps: OverlayHopsDeps): OverlayHops {
       return isSips(flow) ? viaSips : viaSip;
     },
     recordRoute(flow, secure) {
-      if (flow.listener !== overlayListener || flow.peer === undefined) {
-        return phones.recordRoute(flow, secure);
-      }
-      const token = urlText(mac(keys.current, flow.peer));
+      if (flow.listener !== overlayListener) return phones.recordRoute(flow, secure);
       const port = isSips(flow) ? sipsApplication : sipApplication;
-      return `${secure ? 'sips' : 'sip'}:${token}@${ownHost}:${port};lr`;
+      return `${secure ? 'sips' : 'sip'}:${ownHost}:${port};lr`;
     },
     ownRoute(uri) {
       // The text of the own host cannot stand in a Route of anybody else's making by chance.
@@ -79,13 +64,6 @@ export function createOverlayHops(deps: OverlayHopsDeps): OverlayHops {
       return flows.open([{ type: 'node', nodeId: peer }], application, (outcome) => {
         done(outcome.ok ? success(outcome.value) : failure(unreachableNode(outcome.error)));
       });
-    },
-    isDialogWith(route, peer) {
-      const parsed = parseUri(route);
-      if (!parsed.ok || nodeOfHost(parsed.value.host) !== self) return false;
-      const token = tokenBytes(parsed.value.user);
-      if (token === undefined) return false;
-      return keys.all.some((key) => constantTimeEqual(mac(key, peer), token));
     },
     reopen(via, lost, done) {
       const peer = nodeOfHost(via.host);
@@ -112,13 +90,4 @@ export function unreachableNode(error: SipConnectError): SipFailure {
 
 function isSips(flow: Flow): boolean {
   return flow.id.endsWith(`/${sipsApplication}`);
-}
-
-function urlText(bytes: Uint8Array): string {
-  return base64Encode(bytes).replaceAll('+', '-').replaceAll('/', '_');
-}
-
-function tokenBytes(user: string | undefined): Uint8Array | undefined {
-  if (user?.length !== (macBytes / 3) * 4) return undefined;
-  return base64Decode(user.replaceAll('-', '+').replaceAll('_', '/'));
 }

@@ -29,8 +29,6 @@ export interface IdentityScreenDeps {
   readonly domains: Domains;
   readonly lookup: Pick<SipLookup, 'nodesOf'>;
   readonly policy: UnprovedCallerPolicy;
-  /** True when the Route value proves a dialog that we recorded with this node. */
-  isDialogWith(route: string, peer: NodeId): boolean;
   /** How long a proof is believed; default 5000 ms. */
   readonly cacheMs?: number;
 }
@@ -116,13 +114,11 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
   }
 
   /** Identities of ours that the request claims; `undefined` when one cannot be read. */
-  function claims(request: SipRequest, dialog: boolean): readonly string[] | undefined {
+  function claims(request: SipRequest): readonly string[] | undefined {
     const aors = new Set<string>();
-    if (!dialog) {
-      if (!request.from.parsedUri.ok) return undefined;
-      const aor = aorIn(request.from);
-      if (aor !== undefined) aors.add(aor);
-    }
+    if (!request.from.parsedUri.ok) return undefined;
+    const caller = aorIn(request.from);
+    if (caller !== undefined) aors.add(caller);
     for (const name of assertions) {
       if (!request.has(name)) continue;
       for (const value of request.values(name)) {
@@ -138,7 +134,6 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
 
   function judge(
     request: SipRequest,
-    dialog: boolean,
     verdict: Verdict,
     peer: NodeId,
   ): Outcome<SipRequest, SipFailure> {
@@ -153,7 +148,6 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
       callId: request.callId,
       verdict,
     });
-    if (dialog) return success(withoutAssertions(request));
     if (deps.policy === 'anonymise') return success(anonymised(request));
     return failure(
       verdict === 'unknown'
@@ -169,9 +163,7 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
         done(failure(sipFailure(403, 'Forbidden')));
         return;
       }
-      const dialog =
-        request.inDialog && request.values('Route').some((route) => isOurs(route, peer));
-      const aors = claims(request, dialog);
+      const aors = claims(request);
       if (aors === undefined) {
         done(failure(sipFailure(400, 'Unreadable Identity')));
         return;
@@ -180,20 +172,9 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
         done(success(request));
         return;
       }
-      proveAll(aors, peer, (verdict) => done(judge(request, dialog, verdict, peer)));
+      proveAll(aors, peer, (verdict) => done(judge(request, verdict, peer)));
     },
   };
-
-  function isOurs(route: string, peer: NodeId): boolean {
-    const address = parseNameAddr(route);
-    return address.ok && deps.isDialogWith(address.value.uri, peer);
-  }
-}
-
-function withoutAssertions(request: SipRequest): SipRequest {
-  const editor = request.edit();
-  for (const name of assertions) editor.remove(name);
-  return editor.build();
 }
 
 /** The caller without a name (RFC 3323 §4.1.1.3); the tag stays, it identifies the dialog. */

@@ -9,8 +9,9 @@ import type { Outcome } from '../base/outcome.ts';
 import { failure, success } from '../base/outcome.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { TransportAddress } from '../ports/connection.ts';
-import type { Flow } from '../ports/flow.ts';
+import type { Flow, StreamFramerEvents } from '../ports/flow.ts';
 import type { Trace } from '../ports/trace.ts';
+import { createStreamFramer } from '../sip/message/stream-framer.ts';
 import type { SipConnection, SipConnectionHandler } from '../usages/sip/connection.ts';
 import type { SipConnectError, SipConnections } from '../usages/sip/connections.ts';
 import type { Destination } from '../wire/reload/destination.ts';
@@ -38,24 +39,10 @@ export interface OverlayFlows {
   readonly size: number;
 }
 
-/** Cuts a stream into SIP messages. */
-export interface StreamFramer {
-  push(bytes: Uint8Array): void;
-}
-
-export interface FramerEvents {
-  message(bytes: Uint8Array): void;
-  /** A double CRLF keep-alive, to be answered (RFC 5626 §3.5.1). */
-  ping(): void;
-  /** The stream cannot be followed any further. */
-  broken(reason: string): void;
-}
-
 export interface OverlayFlowsDeps {
   connections(): SipConnections;
   readonly clock: Clock;
   readonly trace: Trace;
-  createFramer(events: FramerEvents): StreamFramer;
   message(flow: OverlayFlow, bytes: Uint8Array): void;
   closed(flow: OverlayFlow, reason: string): void;
 }
@@ -228,23 +215,26 @@ export function createOverlayFlows(deps: OverlayFlowsDeps): OverlayFlows {
     find: (id) => states.get(id)?.flow,
     adopt(connection) {
       const state = stateOf(connection.peer, connection.application);
-      const framer = deps.createFramer({
+      const framer = createStreamFramer();
+      const events: StreamFramerEvents = {
         message(bytes) {
           state.lastUsedMs = clock.monotonicMs();
           deps.message(state.flow, bytes);
         },
         ping: () => connection.pong(),
-        broken(reason) {
-          broken.add();
-          trace.log('warn', 'sip-overlay-stream-broken', { peer: connection.peer, reason });
-          connection.close(reason);
-        },
-      });
+        pong: () => undefined,
+      };
       const preferred =
         deps.connections().find(connection.peer, connection.application) ?? connection;
       if (state.connection !== preferred) use(state, preferred);
       return {
-        data: (bytes) => framer.push(bytes),
+        data(bytes) {
+          const reason = framer.push(bytes, events);
+          if (reason === undefined) return;
+          broken.add();
+          trace.log('warn', 'sip-overlay-stream-broken', { peer: connection.peer, reason });
+          connection.close(reason);
+        },
         closed: (reason) => lost(state, connection, reason),
       };
     },

@@ -138,9 +138,12 @@ export function openSipConnection(deps: PooledConnectionDeps): PooledConnection 
     const keepAlive = isKeepAlive(bytes);
     if (!keepAlive) lastUsedMs = lastHeardMs;
     if (probe !== undefined) {
-      if (keepAlive && bytes.length === pong.length) answersPings = true;
       probe.timer.cancel();
       probe = undefined;
+      if (keepAlive && bytes.length === pong.length) {
+        answersPings = true;
+        return;
+      }
     }
     handler?.data(bytes);
   }

@@ -12,7 +12,6 @@ import type { Destination } from '../../wire/reload/destination.ts';
 import { aorOf, aorParts, isGruu } from './aor.ts';
 import { decodeContactPrefs } from './contact-prefs.ts';
 import type { ContactPrefs } from './contact-prefs.ts';
-import type { DomainFilter } from './domain-restriction.ts';
 import { decodeGr, destinationsKey, terminalNode } from './gruu.ts';
 import { decodeRegistration, resourceOfAor, sipRegistrationKindId } from './registration.ts';
 import type { Registration } from './registration.ts';
@@ -53,19 +52,14 @@ export interface ResolvedRoute {
   readonly destinations: readonly Destination[];
   readonly prefs: ContactPrefs;
   readonly storageTimeMs: number;
-  /**
-   * Every phone of this record is named by a newer record too: not rung, but tried when the newer
-   * one cannot be reached.
-   */
-  readonly alternate: boolean;
 }
 
 export interface SipLookupDeps {
   readonly overlay: Pick<Overlay, 'fetch' | 'config'>;
   readonly clock: Clock;
   readonly trace: Trace;
-  /** For the configuration in force. */
-  domains(): DomainFilter;
+  /** True when AORs of this host are to be looked up in this overlay (RFC 7904 §4.1). */
+  isHosted(host: string): boolean;
   /** 0..1000; default 1000. */
   readonly cacheMs?: number;
 }
@@ -93,7 +87,7 @@ export function createSipLookup(deps: SipLookupDeps): SipLookup {
 
   function walk(aor: string, done: (resolution: Resolution) => void): void {
     const seen = new Set<string>([aor]);
-    const routes = new Map<string, Omit<ResolvedRoute, 'alternate'>>();
+    const routes = new Map<string, ResolvedRoute>();
     const external = new Set<string>();
     let outstanding = 0;
     let found = false;
@@ -110,7 +104,7 @@ export function createSipLookup(deps: SipLookupDeps): SipLookup {
           failed ??= outcome.error;
         }
         if (--outstanding > 0) return;
-        const ordered = inOrder([...routes.values()]);
+        const ordered = [...routes.values()].sort(newestFirst);
         done({ aor, routes: ordered, external: [...external], found, failed, truncated });
       });
     }
@@ -152,7 +146,7 @@ export function createSipLookup(deps: SipLookupDeps): SipLookup {
       const host = target === undefined ? undefined : aorParts(target)?.host;
       if (target === undefined || host === undefined) {
         refusedValues.add();
-      } else if (!deps.domains().acceptsHost(host)) {
+      } else if (!deps.isHosted(host)) {
         if (external.size < limits.usagesSip.externalsPerResolution) external.add(uri);
         else truncated = true;
       } else if (seen.has(target)) {
@@ -270,14 +264,6 @@ function isSignedBy(value: FetchedValue, aor: string): boolean {
   );
 }
 
-/** Newest first; a record whose phones are all named by newer ones becomes an alternate. */
-function inOrder(routes: Omit<ResolvedRoute, 'alternate'>[]): readonly ResolvedRoute[] {
-  routes.sort((a, b) => b.storageTimeMs - a.storageTimeMs || (a.nodeId < b.nodeId ? -1 : 1));
-  const named = new Set<string>();
-  return routes.map((route) => {
-    const { instances, anonymousPhones } = route.prefs;
-    const alternate = !anonymousPhones && instances.every((instance) => named.has(instance));
-    for (const instance of instances) named.add(instance);
-    return { ...route, alternate };
-  });
+function newestFirst(a: ResolvedRoute, b: ResolvedRoute): number {
+  return b.storageTimeMs - a.storageTimeMs || (a.nodeId < b.nodeId ? -1 : 1);
 }

@@ -1,0 +1,303 @@
+/**
+ * The coupling of a SIP server and an overlay peer: REGISTER becomes a record, a call becomes a lookup
+ * and an AppAttach connection, and what the other adapters send comes in (DESIGN §4, §5).
+ */
+import type { Overlay } from '../overlay/api.ts';
+import type { Account as DirectoryAccount, AccountDirectory } from '../ports/accounts.ts';
+import type { Identity } from '../ports/certificates.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Flow, FlowOpener } from '../ports/flow.ts';
+import type { Random } from '../ports/random.ts';
+import type { Store } from '../ports/store.ts';
+import type { Trace } from '../ports/trace.ts';
+import type { Account, Accounts } from '../sip/auth/accounts.ts';
+import { aorOf } from '../sip/core/aor.ts';
+import type { ListenerPolicy, SipSettings } from '../sip/core/settings.ts';
+import { createSipServer } from '../sip/core/sip-server.ts';
+import type { SipServerSnapshot } from '../sip/core/sip-server.ts';
+import { createLocationTable } from '../sip/location/create-location-table.ts';
+import type { LocationTable } from '../sip/location/location-table.ts';
+import { parseMessage } from '../sip/message/message.ts';
+import { createLocalTargets } from '../sip/proxy/local-targets.ts';
+import { createPhoneHops } from '../sip/proxy/phone-hops.ts';
+import type { PhoneHopsDeps } from '../sip/proxy/phone-hops.ts';
+import type { TransactionDeps } from '../sip/transaction/types.ts';
+import type { SipConnectionSettings } from '../usages/sip/connection.ts';
+import { createSipConnections } from '../usages/sip/connections.ts';
+import type { SipConnectionsSnapshot } from '../usages/sip/connections.ts';
+import { createSipLookup } from '../usages/sip/lookup.ts';
+import type { SipLookup } from '../usages/sip/lookup.ts';
+import { createOverlayHops } from './addressing.ts';
+import { createDomains } from './domains.ts';
+import type { AdapterDomains } from './domains.ts';
+import { createIdentityScreen } from './identity-screen.ts';
+import type { UnprovedCallerPolicy } from './identity-screen.ts';
+import { createKeyring } from './keys.ts';
+import { createOverlayFlows } from './overlay-flows.ts';
+import { createPublisher } from './publisher.ts';
+import type { PublicationSnapshot, PublicationState } from './publisher.ts';
+import { createResolver } from './resolver.ts';
+import type { ResolverSettings } from './resolver.ts';
+
+export interface Adapter {
+  /** One whole SIP message from a phone-side flow. */
+  receive(flow: Flow, bytes: Uint8Array): void;
+  /** A phone-side flow is gone. */
+  flowClosed(flow: Flow): void;
+  /** Publishes what the last run left, and follows accounts and bindings. Call once. */
+  start(): void;
+  /**
+   * New calls are refused, established ones are not torn down; records stay unless `retire`. `done`
+   * later, once, when everything is durable, in bounded time.
+   */
+  stop(options: { readonly retire: boolean }, done: () => void): void;
+  /** The overlay was joined (again). */
+  overlayReady(): void;
+  /** {@link AdapterDeps.identityFor} has something new for this user. */
+  identityChanged(aor: string): void;
+  snapshot(): AdapterSnapshot;
+  readonly domains: AdapterDomains;
+  readonly location: LocationTable;
+  /** For commands that ask the overlay where a user is. */
+  readonly lookup: SipLookup;
+}
+
+export interface AdapterSnapshot {
+  readonly sip: SipServerSnapshot;
+  readonly publications: Readonly<Record<PublicationState, number>>;
+  /** At most `limits.adapter.snapshotEntries`, those in trouble first. */
+  readonly registrations: readonly (PublicationSnapshot & { readonly bindings: number })[];
+  readonly connections: SipConnectionsSnapshot;
+}
+
+export interface AdapterSettings {
+  readonly sip: SipSettings;
+  readonly unprovedCaller: UnprovedCallerPolicy;
+  readonly connections?: Partial<SipConnectionSettings>;
+  readonly resolver?: Partial<ResolverSettings>;
+  /** 0..1000; how long the result of a lookup is used again. */
+  readonly lookupCacheMs?: number;
+  /** Age at which a key for nonces or flow tokens stops signing. */
+  readonly keyLifetimeMs?: number;
+}
+
+export interface AdapterDeps {
+  readonly overlay: Overlay;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly accounts: AccountDirectory;
+  /**
+   * The user's identity at this adapter: rfc822Name = AOR, a Node-ID of its own. `undefined` while
+   * not enrolled. Still given for a disabled user, whose record has to be removed.
+   */
+  identityFor(aor: string): Identity | undefined;
+  /** Phone-side flows. */
+  readonly opener: FlowOpener;
+  /** Addresses, host names and aliases of this box. */
+  ownHosts(): Iterable<string>;
+  /** Ports of the SIP listeners. */
+  ownPorts(): ReadonlySet<number>;
+  readonly advertised?: PhoneHopsDeps['advertised'];
+  readonly listener?: (name: string) => ListenerPolicy;
+  readonly overloaded?: () => boolean;
+  readonly timers?: TransactionDeps['timers'];
+  readonly settings: AdapterSettings;
+}
+
+/** Publications in one {@link AdapterSnapshot}. */
+const snapshotEntries = 1000;
+
+export function createAdapter(deps: AdapterDeps): Adapter {
+  const { overlay, store, clock, random, trace, settings } = deps;
+  const domains = createDomains({
+    config: () => overlay.config(),
+    ownHosts: () => deps.ownHosts(),
+    ownPorts: () => deps.ownPorts(),
+  });
+  const location = createLocationTable({ clock, trace, store });
+  const keyLifetime =
+    settings.keyLifetimeMs === undefined ? {} : { rotateAfterMs: settings.keyLifetimeMs };
+  const nonceKeys = createKeyring({ store, clock, random, name: 'nonce', ...keyLifetime });
+  const flowKeys = createKeyring({ store, clock, random, name: 'flow', ...keyLifetime });
+
+  const lookup = createSipLookup({
+    overlay,
+    clock,
+    trace,
+    isHosted: (host) => domains.isHosted(host),
+    ...(settings.lookupCacheMs === undefined ? {} : { cacheMs: settings.lookupCacheMs }),
+  });
+  const connections = createSipConnections({
+    overlay,
+    clock,
+    trace,
+    ...(settings.connections === undefined ? {} : { settings: settings.connections }),
+    onOpen: (connection) => flows.adopt(connection),
+  });
+  const flows = createOverlayFlows({
+    connections: () => connections,
+    clock,
+    trace,
+    message(flow, bytes) {
+      if (isFailure(bytes)) forgetLookup(bytes);
+      server.receive(flow, bytes);
+    },
+    closed: (flow) => server.flowClosed(flow),
+  });
+  const hops = createOverlayHops({
+    nodeId: overlay.nodeId,
+    flows,
+    phones: createPhoneHops({
+      domains,
+      flows: deps.opener,
+      tokenKeys: flowKeys.all,
+      ...(deps.advertised === undefined ? {} : { advertised: deps.advertised }),
+    }),
+  });
+  const publisher = createPublisher({
+    overlay,
+    location,
+    store,
+    clock,
+    random,
+    trace,
+    identityFor: (aor) => deps.identityFor(aor),
+    acceptsAor: (aor) => domains.filter().acceptsAor(aor),
+  });
+  const resolver = createResolver({
+    nodeId: overlay.nodeId,
+    clock,
+    trace,
+    accounts: deps.accounts,
+    location,
+    local: createLocalTargets({ location, flows: deps.opener }),
+    lookup,
+    flows,
+    hops,
+    missing: (aor) => publisher.noticeMissing(aor),
+    ...(settings.resolver === undefined ? {} : { settings: settings.resolver }),
+  });
+  const [nonceKey = new Uint8Array(0), ...previousNonceKeys] = nonceKeys.all;
+  const server = createSipServer({
+    clock,
+    random,
+    trace,
+    domains,
+    accounts: sipAccounts(deps.accounts),
+    location,
+    flows: deps.opener,
+    hops,
+    resolver,
+    admission: publisher.admission,
+    screen: createIdentityScreen({
+      clock,
+      trace,
+      domains,
+      lookup,
+      policy: settings.unprovedCaller,
+    }),
+    settings: settings.sip,
+    ...(deps.listener === undefined ? {} : { listener: deps.listener }),
+    nonceKey,
+    previousNonceKeys,
+    ...(deps.overloaded === undefined ? {} : { overloaded: deps.overloaded }),
+    transactions: {
+      reopen: (via, lost, done) => hops.reopen(via, lost, done),
+      ...(deps.timers === undefined ? {} : { timers: deps.timers }),
+    },
+  });
+  let unfollow: () => void = () => undefined;
+
+  /** A call that found nobody: the next one asks the overlay again. */
+  function forgetLookup(bytes: Uint8Array): void {
+    const message = parseMessage(bytes);
+    if (!message.ok || !message.value.to.parsedUri.ok) return;
+    const aor = aorOf(message.value.to.parsedUri.value, domains);
+    if (aor !== undefined) lookup.forget(aor);
+  }
+
+  /** Bindings of a user who may not be served any more go; the record follows them. */
+  function dropDisabled(aor: string): void {
+    if (deps.accounts.lookup(aor)?.enabled !== true) location.removeAll(aor);
+  }
+
+  function registrations(): AdapterSnapshot['registrations'] {
+    return publisher
+      .snapshot(snapshotEntries)
+      .map((entry) => ({ ...entry, bindings: location.bindings(entry.aor).length }));
+  }
+
+  return {
+    receive: (flow, bytes) => server.receive(flow, bytes),
+    flowClosed: (flow) => server.flowClosed(flow),
+    start() {
+      for (const aor of [...location.aors()]) dropDisabled(aor);
+      publisher.start();
+      unfollow = deps.accounts.onChange((change) => {
+        dropDisabled(change.kind === 'set' ? change.account.aor : change.aor);
+      });
+    },
+    stop(options, done) {
+      unfollow();
+      const end = (): void => {
+        publisher.stop();
+        nonceKeys.stop();
+        flowKeys.stop();
+        server.stop(() => {
+          location.stop();
+          flows.stop();
+          connections.stop('stopping');
+          done();
+        });
+      };
+      if (options.retire) publisher.retire(end);
+      else end();
+    },
+    overlayReady: () => publisher.overlayReady(),
+    identityChanged: (aor) => publisher.identityChanged(aor),
+    snapshot: () => ({
+      sip: server.snapshot(),
+      publications: publisher.counts(),
+      registrations: registrations(),
+      connections: connections.snapshot(),
+    }),
+    domains,
+    location,
+    lookup,
+  };
+}
+
+/** Accounts as the digest check wants them; converted once each. */
+function sipAccounts(directory: AccountDirectory): Accounts {
+  const converted = new WeakMap<DirectoryAccount, Account>();
+  return {
+    lookup(user) {
+      const account = directory.lookup(user);
+      if (account === undefined) return undefined;
+      let known = converted.get(account);
+      if (known === undefined) {
+        known = {
+          user: account.aor.slice(0, account.aor.lastIndexOf('@')),
+          ha1Md5: account.ha1Md5,
+          ha1Sha256: account.ha1Sha256,
+          enabled: account.enabled,
+        };
+        converted.set(account, known);
+      }
+      return known;
+    },
+  };
+}
+
+const failurePrefix = 'SIP/2.0 ';
+const failures: ReadonlySet<number> = new Set([404, 408, 430, 480]);
+
+/** True for a response whose status says that the looked-up place was of no use. */
+function isFailure(bytes: Uint8Array): boolean {
+  if (bytes[0] !== 0x53 || bytes[8] !== 0x34) return false;
+  const at = failurePrefix.length;
+  const digits = [bytes[at], bytes[at + 1], bytes[at + 2]].map((byte) => (byte ?? 0) - 0x30);
+  return failures.has((digits[0] ?? 0) * 100 + (digits[1] ?? 0) * 10 + (digits[2] ?? 0));
+}

@@ -1,0 +1,303 @@
+/**
+ * Where a request goes (DESIGN §5.1): the bindings of this adapter and, in the same step, the records
+ * in the overlay. What came over the overlay goes to local bindings only: its sender has resolved.
+ */
+import type { NodeId } from '../base/ids.ts';
+import { failure, success } from '../base/outcome.ts';
+import { limits } from '../base/limits.ts';
+import type { AccountDirectory } from '../ports/accounts.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Trace } from '../ports/trace.ts';
+import { sipFailure } from '../sip/core/failure.ts';
+import type { SipFailure } from '../sip/core/failure.ts';
+import type { LocationTable } from '../sip/location/location-table.ts';
+import type { LocalTargets } from '../sip/proxy/local-targets.ts';
+import type {
+  HopAddressing,
+  ProxyTarget,
+  ResolveContext,
+  TargetResolver,
+  TargetSink,
+} from '../sip/proxy/targets.ts';
+import { sipApplication, sipsApplication } from '../usages/sip/connections.ts';
+import { instanceHash } from '../usages/sip/contact-prefs.ts';
+import { decodeGr, terminalNode } from '../usages/sip/gruu.ts';
+import { arrangePlaces } from '../usages/sip/instances.ts';
+import type { Place } from '../usages/sip/instances.ts';
+import type { Resolution, ResolvedRoute, SipLookup } from '../usages/sip/lookup.ts';
+import type { Destination } from '../wire/reload/destination.ts';
+import { unreachableNode } from './addressing.ts';
+import type { OverlayFlows } from './overlay-flows.ts';
+
+export interface ResolverDeps {
+  readonly nodeId: NodeId;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly accounts: Pick<AccountDirectory, 'lookup'>;
+  readonly location: LocationTable;
+  readonly local: LocalTargets;
+  readonly lookup: SipLookup;
+  readonly flows: Pick<OverlayFlows, 'open'>;
+  readonly hops: Pick<HopAddressing, 'openRoute'>;
+  /** The overlay does not show our own record of this AOR. */
+  missing(aor: string): void;
+  readonly settings?: Partial<ResolverSettings>;
+}
+
+export interface ResolverSettings {
+  /**
+   * How long a phone that names its instance waits for the lookup, which may show that it has moved
+   * elsewhere. Phones without an instance never wait.
+   */
+  readonly localHoldMs: number;
+  /** How long the answer waits for the overlay when there are local phones. */
+  readonly lookupWaitMs: number;
+}
+
+const defaults: ResolverSettings = { localHoldMs: 300, lookupWaitMs: 4000 };
+
+interface Candidate extends Place {
+  readonly target: ProxyTarget;
+}
+
+export function createResolver(deps: ResolverDeps): TargetResolver {
+  const { clock, lookup, nodeId: self } = deps;
+  const settings = { ...defaults, ...deps.settings };
+  const found = deps.trace.counter('sip_lookups', { result: 'found' });
+  const nowhere = deps.trace.counter('sip_lookups', { result: 'not-found' });
+  const unanswered = deps.trace.counter('sip_lookups', { result: 'unanswered' });
+
+  function resolve(context: ResolveContext, sink: TargetSink): () => void {
+    const { aor, request } = context;
+    if (aor === undefined) return outside(context, sink);
+    const sips = isSips(request.uri);
+    const gr = gruuOf(request.uri);
+    if (gr !== undefined) return toGruu(context, sink, aor, gr, sips);
+    const locals = localCandidates(aor, sips);
+    if (context.fromOverlay) {
+      sink.targets(locals.map((candidate) => candidate.target));
+      sink.done(absence(aor));
+      return nothing;
+    }
+    return search(aor, context, locals, sink);
+  }
+
+  function search(
+    aor: string,
+    context: ResolveContext,
+    locals: readonly Candidate[],
+    sink: TargetSink,
+  ): () => void {
+    const sips = isSips(context.request.uri);
+    let over = false;
+    let hold: Timer | undefined;
+    let patience: Timer | undefined;
+    let held = locals.filter((candidate) => !candidate.anonymousPhones);
+    if (held.length < locals.length) {
+      sink.targets(locals.filter((c) => c.anonymousPhones).map((c) => c.target));
+    }
+    const cached = lookup.cached(aor);
+    if (cached !== undefined) {
+      arrive(cached);
+      return nothing;
+    }
+    hold = clock.after('sip-lookup-hold', settings.localHoldMs, () => {
+      const late = held;
+      held = [];
+      sink.targets(late.map((candidate) => candidate.target));
+    });
+    if (locals.length > 0) {
+      patience = clock.after('sip-lookup-wait', settings.lookupWaitMs, () => {
+        unanswered.add();
+        finish();
+      });
+    }
+    lookup.resolve(aor, arrive);
+
+    function arrive(resolution: Resolution): void {
+      if (over) return;
+      noticeOwnRecord(aor, resolution, locals);
+      const remotes = resolution.routes
+        .filter((route) => route.nodeId !== self)
+        .filter((route) => !sips || route.prefs.sips)
+        .map((route) => remoteCandidate(route, sips));
+      // Forwarding to a user of this very adapter.
+      const forwarded = resolution.routes
+        .filter((route) => route.nodeId === self && route.aor !== aor)
+        .flatMap((route) => localCandidates(route.aor, sips));
+      const arranged = arrangePlaces([...held, ...forwarded, ...remotes]);
+      sink.targets(arranged.map(({ place, alternates }) => withAlternates(place, alternates)));
+      sink.targets(resolution.external.map((external) => externalTarget(external, context)));
+      (resolution.failed !== undefined ? unanswered : resolution.found ? found : nowhere).add();
+      finish();
+    }
+
+    function finish(): void {
+      if (over) return;
+      cancel();
+      sink.done(absence(aor));
+    }
+
+    function cancel(): void {
+      over = true;
+      hold?.cancel();
+      patience?.cancel();
+    }
+
+    return cancel;
+  }
+
+  /** The answer when nothing at all can be rung: the user exists or does not. */
+  function absence(aor: string): SipFailure {
+    const account = deps.accounts.lookup(aor);
+    return account?.enabled === true ? unavailable : notFound;
+  }
+
+  function localCandidates(aor: string, sips: boolean): readonly Candidate[] {
+    const targets = deps.local.of(aor, sips);
+    if (targets.length === 0) return none;
+    const bindings = deps.location.bindings(aor);
+    return targets.map((target) => {
+      const binding = bindings.find((candidate) => candidate.contact === target.uri);
+      const instance = binding?.instance;
+      return {
+        target,
+        instances: instance === undefined ? [] : [instanceHash(aor, instance)],
+        anonymousPhones: instance === undefined,
+        registeredAtMs: binding?.lastRefreshMs ?? 0,
+      };
+    });
+  }
+
+  function remoteCandidate(route: ResolvedRoute, sips: boolean): Candidate {
+    const { prefs } = route;
+    // RFC 7904 §5.1: the callee's preference is followed.
+    const application = sips || !prefs.sip ? sipsApplication : sipApplication;
+    const uri = `${sips ? 'sips' : 'sip'}:${escapeUser(route.aor)}`;
+    return {
+      instances: prefs.instances,
+      anonymousPhones: prefs.anonymousPhones,
+      registeredAtMs: route.storageTimeMs,
+      target: nodeTarget(route.destinations, application, uri, prefs.q),
+    };
+  }
+
+  function nodeTarget(
+    destinations: readonly Destination[],
+    application: number,
+    uri: string,
+    q: number,
+  ): ProxyTarget {
+    return {
+      uri,
+      q,
+      route: [],
+      side: 'overlay',
+      label: `node ${terminalNode(destinations) ?? ''}`,
+      open: (done) =>
+        deps.flows.open(destinations, application, (outcome) => {
+          done(outcome.ok ? success(outcome.value) : failure(unreachableNode(outcome.error)));
+        }),
+    };
+  }
+
+  /** RFC 7904 §6: a GRUU is contacted directly, nothing is fetched. */
+  function toGruu(
+    context: ResolveContext,
+    sink: TargetSink,
+    aor: string,
+    gr: string,
+    sips: boolean,
+  ): () => void {
+    const destinations = decodeGr(gr);
+    const node = destinations === undefined ? undefined : terminalNode(destinations);
+    if (destinations === undefined || node === undefined) {
+      sink.done(notFound);
+    } else if (node === self) {
+      // Opaque ids would be tokens of ours; none have been given out.
+      const direct = destinations.at(-1)?.type === 'node';
+      if (direct) sink.targets(localCandidates(aor, sips).map((candidate) => candidate.target));
+      sink.done(direct ? absence(aor) : notFound);
+    } else if (context.fromOverlay) {
+      sink.done(notFound);
+    } else {
+      const application = sips ? sipsApplication : sipApplication;
+      sink.targets([nodeTarget(destinations, application, context.request.uri, 1000)]);
+      sink.done();
+    }
+    return nothing;
+  }
+
+  /** Foreign domains: for our own users only, never on behalf of another node. */
+  function outside(context: ResolveContext, sink: TargetSink): () => void {
+    if (context.fromOverlay || context.authenticatedUser === undefined) {
+      sink.done(sipFailure(404, 'Domain Not Served'));
+      return nothing;
+    }
+    const { uri } = context.request;
+    if (/^sips?:/i.test(uri)) sink.targets([uriTarget(uri, context)]);
+    sink.done(notFound);
+    return nothing;
+  }
+
+  /** External AORs among the results are contacted by normal SIP procedures (RFC 7904 §4.2). */
+  function externalTarget(external: string, context: ResolveContext): ProxyTarget {
+    const uri = /^sips?:/i.test(external) ? external : `sip:${escapeUser(external)}`;
+    return uriTarget(uri, context);
+  }
+
+  function uriTarget(uri: string, context: ResolveContext): ProxyTarget {
+    const { request, flow } = context;
+    return {
+      uri,
+      q: 1000,
+      route: [],
+      side: 'outside',
+      label: 'uri',
+      open: (done) => deps.hops.openRoute(uri, { request, flow }, done),
+    };
+  }
+
+  function noticeOwnRecord(
+    aor: string,
+    resolution: Resolution,
+    locals: readonly Candidate[],
+  ): void {
+    if (locals.length === 0 || resolution.failed !== undefined) return;
+    const shown = resolution.routes.some((route) => route.nodeId === self && route.aor === aor);
+    if (!shown) deps.missing(aor);
+  }
+
+  return { resolve };
+}
+
+const none: readonly Candidate[] = [];
+const nothing = (): void => undefined;
+const unavailable = sipFailure(480, 'Temporarily Unavailable');
+const notFound = sipFailure(404, 'Not Found');
+
+function withAlternates(place: Candidate, alternates: readonly Candidate[]): ProxyTarget {
+  if (alternates.length === 0) return place.target;
+  const others = [
+    ...(place.target.alternates ?? []),
+    ...alternates.flatMap(({ target }) => [target, ...(target.alternates ?? [])]),
+  ];
+  return { ...place.target, alternates: others.slice(0, limits.sipRoles.alternates) };
+}
+
+function isSips(uri: string): boolean {
+  return /^sips:/i.test(uri);
+}
+
+function gruuOf(uri: string): string | undefined {
+  return uri.includes(';gr=') ? /;gr=([^;?]*)/.exec(uri)?.[1] : undefined;
+}
+
+/** Characters that RFC 3261 §25.1 does not allow in a user part are escaped again. */
+function escapeUser(aor: string): string {
+  const at = aor.lastIndexOf('@');
+  const user = aor
+    .slice(0, at)
+    .replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/gu, (character) => encodeURIComponent(character));
+  return user + aor.slice(at);
+}
