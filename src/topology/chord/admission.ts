@@ -98,7 +98,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       }
       current = undefined;
       if (host.isLinked(id) && dependencies.inRing()) {
-        if (!outcome.ok) host.trace.log('warn', 'chord-join-copy-failed', { reason: outcome.error });
+        if (!outcome.ok)
+          host.trace.log('warn', 'chord-join-copy-failed', { reason: outcome.error });
         admitted.add();
         dependencies.admit(id);
         // What was stored here during the transfer; the rest is there already and costs little.

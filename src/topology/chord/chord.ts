@@ -284,6 +284,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       if (peers.get(id) === undefined) return;
       peers.delete(id);
       learner.linkDown(id);
+      learner.avoid(id, timing.avoidLostMs);
       admission.linkDown(id);
       lostPeer(id);
     },
@@ -317,7 +318,10 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
         state,
         predecessors,
         successors,
-        fingers: peers.fingers().ids().filter((id) => !near.has(id)),
+        fingers: peers
+          .fingers()
+          .ids()
+          .filter((id) => !near.has(id)),
         routable: peers.routable(),
       };
     },

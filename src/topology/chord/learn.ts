@@ -77,7 +77,8 @@ export function createLearner(
       known.set(peer.id, undefined);
       if (peer.suspect) continue;
       for (const list of [peer.successors, peer.predecessors]) {
-        for (const id of list) if (!known.has(id) && id !== self && !skip(id)) known.set(id, peer.id);
+        for (const id of list)
+          if (!known.has(id) && id !== self && !skip(id)) known.set(id, peer.id);
       }
     }
     for (const [from, ids] of hints) {
@@ -171,11 +172,7 @@ export function createLearner(
     });
   }
 
-  function attach(
-    id: NodeId,
-    via: NodeId | undefined,
-    done?: (linked: boolean) => void,
-  ): boolean {
+  function attach(id: NodeId, via: NodeId | undefined, done?: (linked: boolean) => void): boolean {
     if (id === self || host.isLinked(id) || attaching.has(id) || isAvoided(id)) return false;
     if (attaching.size >= attachesAtOnce) return false;
     attaching.add(id);

@@ -85,4 +85,3 @@ export function readLeave(
   if (!data.ok) return success([]);
   return success(data.value.type === 'fromSucc' ? data.value.successors : data.value.predecessors);
 }
-

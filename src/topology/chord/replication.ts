@@ -7,7 +7,7 @@ import { limits } from '../../base/limits.ts';
 import type { Timer } from '../../ports/clock.ts';
 import type { TopologyHost } from '../plugin.ts';
 import type { PeerTable } from './peers.ts';
-import { inRange } from './ring.ts';
+import { inRange, strictlyBetween } from './ring.ts';
 import { timing } from './timing.ts';
 
 export interface Replication {
@@ -53,6 +53,8 @@ export function createReplication(
   let timer: Timer | undefined;
   let dropTimer: Timer | undefined;
   let holdUntilMs = -Infinity;
+  /** What we lost lately begins after `from`; `given`: the new owners that got their part, and from where. */
+  let owed: { from: NodeId; untilMs: number; given: Map<NodeId, NodeId> } | undefined;
   const refused = host.trace.counter('chord_range_copies_refused_total');
 
   function replicas(): readonly NodeId[] {
@@ -77,6 +79,7 @@ export function createReplication(
       }
     }
     schedule();
+    payOwed();
     dropLater();
   }
 
@@ -119,18 +122,49 @@ export function createReplication(
   }
 
   function rangeLost(oldFrom: NodeId, served?: NodeId): void {
+    if (owed === undefined || !inRange(owed.from, oldFrom, self)) {
+      owed = { from: oldFrom, untilMs: 0, given: owed?.given ?? new Map<NodeId, NodeId>() };
+    }
+    owed.untilMs = clock.monotonicMs() + timing.dropSettleMs;
+    if (served !== undefined) owed.given.set(served, segmentFrom(served, owed.from));
+    payOwed();
+  }
+
+  /**
+   * Gives every predecessor inside the lost range its part. Merging rings learn of each other step
+   * by step, so this is repeated as long as new owners come into sight.
+   */
+  function payOwed(): void {
+    if (owed === undefined) return;
+    if (owed.untilMs < clock.monotonicMs()) {
+      owed = undefined;
+      return;
+    }
+    const { from, given } = owed;
+    for (const owner of peers.neighbors().predecessors) {
+      if (owner === from || !inRange(from, owner, self)) break;
+      const begin = segmentFrom(owner, from);
+      const had = given.get(owner);
+      if (peers.get(owner)?.suspect !== false) continue;
+      if (had !== undefined && (had === begin || inRange(had, begin, owner))) continue;
+      given.set(owner, begin);
+      handOver(begin, owner, 1);
+    }
+  }
+
+  /** Where the range of a predecessor begins, as far as we see; not before `limit`. */
+  function segmentFrom(owner: NodeId, limit: NodeId): NodeId {
     const { predecessors } = peers.neighbors();
-    const owners = predecessors.filter((id) => id !== oldFrom && inRange(oldFrom, id, self));
-    owners.forEach((owner, index) => {
-      if (owner === served) return;
-      handOver(owners[index + 1] ?? oldFrom, owner, 1);
-    });
+    const before = predecessors[predecessors.indexOf(owner) + 1];
+    return before !== undefined && strictlyBetween(limit, before, owner) ? before : limit;
   }
 
   function handOver(from: NodeId, owner: NodeId, attempt: number): void {
     clock.after('chord-hand-over', attempt === 1 ? timing.copySettleMs : timing.copyRetryMs, () => {
-      const stillTheirs = peers.get(owner)?.suspect === false && inRing();
-      if (!stillTheirs) return;
+      if (!inRing() || peers.get(owner)?.suspect !== false) {
+        owed?.given.delete(owner);
+        return;
+      }
       enqueue({
         from,
         to: owner,
@@ -186,6 +220,7 @@ export function createReplication(
     replicas,
     begin(covered) {
       coverage.clear();
+      owed = undefined;
       holdUntilMs = -Infinity;
       if (covered) {
         const from = peers.rangeFrom();

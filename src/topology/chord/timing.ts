@@ -22,6 +22,8 @@ export const timing = {
   /** First and longest time a node that could not be attached is left alone. */
   avoidMs: 1000,
   avoidMaxMs: 60_000,
+  /** The same after its link was lost: others still name it for a moment. */
+  avoidLostMs: 2000,
   /** The same after its Leave. */
   avoidLeftMs: 30_000,
   /** Of two peers that learn of each other at once, the larger Node-ID waits this long for the other's Attach. */

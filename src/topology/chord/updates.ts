@@ -109,7 +109,8 @@ export function createAnnouncer(
     sendReady: (id) => send(id, { uptime: uptimeS(), type: 'peerReady' }),
     oweFull(id) {
       owed.delete(id);
-      if (owed.size >= limits.topology.updatesOwed) owed.delete(owed.values().next().value as NodeId);
+      if (owed.size >= limits.topology.updatesOwed)
+        owed.delete(owed.values().next().value as NodeId);
       owed.add(id);
       clock.after('chord-full-update', 0, () => payFull(id));
     },

@@ -38,7 +38,14 @@ export interface RingHarness {
   readonly random: Prng;
   readonly peers: Map<NodeId, TestPeer>;
   readonly sent: SentRequest[];
-  readonly copies: { from: NodeId; to: NodeId; source: NodeId; target: NodeId; replica: number; atMs: number }[];
+  readonly copies: {
+    from: NodeId;
+    to: NodeId;
+    source: NodeId;
+    target: NodeId;
+    replica: number;
+    atMs: number;
+  }[];
   config: OverlayConfig;
   /** False: an Attach from the first to the second node fails. */
   mayAttach: (from: NodeId, to: NodeId) => boolean;
@@ -116,7 +123,10 @@ export function createRing(seed: string | number): RingHarness {
       pb.topology.linkUp(a);
     },
     unlink(a, b) {
-      for (const [x, y] of [[a, b], [b, a]] as const) {
+      for (const [x, y] of [
+        [a, b],
+        [b, a],
+      ] as const) {
         const peer = peers.get(x);
         if (peer?.links.delete(y) === true && peer.alive) peer.topology.linkDown(y);
       }
@@ -154,7 +164,8 @@ export function createRing(seed: string | number): RingHarness {
     let hops = 0;
     if (via !== undefined) {
       const first = peers.get(via);
-      if (first === undefined || !at.links.has(via) || !first.alive || first.silent) return { at: undefined, hops };
+      if (first === undefined || !at.links.has(via) || !first.alive || first.silent)
+        return { at: undefined, hops };
       at = first;
       hops++;
     }
@@ -170,7 +181,12 @@ export function createRing(seed: string | number): RingHarness {
   }
 
   /** One link message and its acknowledgement; a silent receiver becomes suspect at the sender. */
-  function overLink(from: TestPeer, to: NodeId, arrive: (peer: TestPeer) => void, lost: () => void) {
+  function overLink(
+    from: TestPeer,
+    to: NodeId,
+    arrive: (peer: TestPeer) => void,
+    lost: () => void,
+  ) {
     const receiver = peers.get(to);
     if (receiver === undefined || !from.links.has(to)) return later(1, lost);
     later(hopMs, () => {
@@ -229,7 +245,10 @@ export function createRing(seed: string | number): RingHarness {
         );
       },
       pingResource(resource, via, done) {
-        const start = via === undefined ? me().topology.nextHop(resource) : { kind: 'node' as const, nodeId: via };
+        const start =
+          via === undefined
+            ? me().topology.nextHop(resource)
+            : { kind: 'node' as const, nodeId: via };
         if (start.kind === 'self') return later(0, () => done(success(self)));
         if (start.kind === 'none') return later(0, () => done(failure('no route')));
         overLink(
@@ -257,7 +276,13 @@ export function createRing(seed: string | number): RingHarness {
         });
       },
       copyRange(interval, target, replicaNumber, done) {
-        ring.copies.push({ ...interval, source: self, target, replica: replicaNumber, atMs: nowMs });
+        ring.copies.push({
+          ...interval,
+          source: self,
+          target,
+          replica: replicaNumber,
+          atMs: nowMs,
+        });
         overLink(
           me(),
           target,
@@ -305,7 +330,7 @@ function handle(
 }
 
 /** What is wrong with the ring of living peers; empty when every table is right. */
-export function ringFaults(ring: RingHarness, perSide = 4): string[] {
+export function ringFaults(ring: RingHarness, perSide = 5): string[] {
   const living = ring.living();
   const ids = living.map((peer) => peer.id).sort();
   const faults: string[] = [];
