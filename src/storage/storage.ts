@@ -36,6 +36,11 @@ export interface StoreContext {
   readonly certificates: readonly Certificate[];
   /** Where this peer replicates to, for the answer; empty for replica Stores. */
   readonly replicas: readonly NodeId[];
+  /**
+   * True: the sender hands over what it was responsible for, whatever the replica number; its
+   * plausibility has been checked. Otherwise replica number 0 means the owner's own Store.
+   */
+  readonly handOver?: boolean;
 }
 
 export interface Stored {

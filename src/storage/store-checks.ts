@@ -1,0 +1,182 @@
+/**
+ * The checks of a Store that come before what is stored matters: Kinds, limits, signatures, policies
+ * (order: A-16). RFC 6940 §7.4.1.1.
+ */
+import type { KindId, ResourceId } from '../base/ids.ts';
+import { limits } from '../base/limits.ts';
+import { failure, success, type Outcome } from '../base/outcome.ts';
+import type { Certificate, Verifier } from '../ports/certificates.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Signer, Trust } from '../trust/trust.ts';
+import { tryDecode } from '../wire/codec.ts';
+import {
+  storedValues,
+  type StoredData,
+  type StoreKindData,
+  type StoreReq,
+} from '../wire/reload/storage.ts';
+import { forbidden, invalid, tooLarge, unknownKind, type StorageError } from './errors.ts';
+import type { KindDefinition, KindRegistry } from './kinds.ts';
+import type { KindStore, StoreMode, VerifiedValue } from './plan.ts';
+import { mayWrite } from './policies.ts';
+import { verifyStoredValue } from './signed-value.ts';
+
+export interface PreparedStore {
+  readonly resource: ResourceId;
+  readonly mode: StoreMode;
+  readonly kinds: readonly PreparedKind[];
+}
+
+export interface PreparedKind {
+  readonly definition: KindDefinition;
+  readonly request: StoreKindData;
+  readonly values: readonly StoredData[];
+}
+
+/** Verified values and the certificates that they name. */
+export interface VerifiedStore {
+  readonly kinds: readonly KindStore[];
+  readonly certificates: ReadonlyMap<string, Certificate>;
+}
+
+/** Decodes the values and checks Kinds and sizes. */
+export function prepareStore(
+  request: StoreReq,
+  mode: StoreMode,
+  kinds: KindRegistry,
+): Outcome<PreparedStore, StorageError> {
+  const seen = new Set<KindId>();
+  const unknown: KindId[] = [];
+  const prepared: PreparedKind[] = [];
+  let count = 0;
+  for (const one of request.kindData) {
+    if (seen.has(one.kind)) return failure(invalid('a Kind is named twice'));
+    seen.add(one.kind);
+    const definition = kinds.get(one.kind);
+    if (definition === undefined) {
+      unknown.push(one.kind);
+      continue;
+    }
+    const decoded = tryDecode(storedValues(definition.dataModel), one.values);
+    if (!decoded.ok) return failure(invalid(`values: ${String(decoded.error)}`));
+    count += decoded.value.length;
+    prepared.push({ definition, request: one, values: decoded.value });
+  }
+  if (unknown.length > 0) return failure(unknownKind(unknown));
+  if (mode === 'replica' && prepared.some((one) => one.request.generationCounter === 0n)) {
+    return failure(invalid('a replica Store needs a generation counter'));
+  }
+  if (count > limits.storage.valuesPerStore) return failure(tooLarge('too many values'));
+  for (const { definition, values } of prepared) {
+    const sizes = checkSizes(definition, values);
+    if (!sizes.ok) return sizes;
+  }
+  return success({ resource: request.resource, mode, kinds: prepared });
+}
+
+function checkSizes(
+  { maxSizeBytes }: KindDefinition,
+  values: readonly StoredData[],
+): Outcome<void, StorageError> {
+  for (const { value } of values) {
+    if (value.value.length > maxSizeBytes) {
+      return failure(tooLarge(`a value of more than ${maxSizeBytes} bytes`));
+    }
+    if ((value.key?.length ?? 0) > limits.storage.dictionaryKeyBytes) {
+      return failure(tooLarge('a dictionary key beyond the limit of this peer'));
+    }
+  }
+  return success(undefined);
+}
+
+/** An original Store must come from somebody who may write each place it names (§7.3). */
+export function checkRequestSigner(
+  store: PreparedStore,
+  signer: Signer,
+): Outcome<void, StorageError> {
+  for (const { definition, values } of store.kinds) {
+    for (const { value } of values) {
+      const allowed = mayWrite(definition, store.resource, value, signer);
+      if (!allowed.ok) return failure(forbidden(`signer of the request: ${allowed.error}`));
+    }
+  }
+  return success(undefined);
+}
+
+interface VerifyDependencies {
+  readonly clock: Clock;
+  readonly trust: Pick<Trust, 'verify'>;
+  readonly verifier: Pick<Verifier, 'isIssuedBy'>;
+}
+
+/** Checks signature, policy and Kind-specific rule of every value; `done` comes later, once. */
+export function verifyStore(
+  dependencies: VerifyDependencies,
+  store: PreparedStore,
+  certificates: readonly Certificate[],
+  done: (outcome: Outcome<VerifiedStore, StorageError>) => void,
+): void {
+  const kinds = store.kinds.map(({ definition, request, values }) => ({
+    definition,
+    request,
+    values: new Array<VerifiedValue>(values.length),
+  }));
+  const named = new Map<string, Certificate>();
+  let waiting = store.kinds.reduce((sum, { values }) => sum + values.length, 0);
+  let refusal: StorageError | undefined;
+
+  function settle(): void {
+    done(refusal === undefined ? success({ kinds, certificates: named }) : failure(refusal));
+  }
+  if (waiting === 0) {
+    dependencies.clock.after('empty-store', 0, settle);
+    return;
+  }
+  for (const [k, { definition, values }] of store.kinds.entries()) {
+    const context = {
+      resource: store.resource,
+      kind: definition.kind,
+      model: definition.dataModel,
+    };
+    for (const [v, stored] of values.entries()) {
+      verifyStoredValue(dependencies, context, stored, certificates, (outcome) => {
+        const checked = outcome.ok
+          ? checkSigner(definition, store.resource, stored, outcome.value)
+          : outcome;
+        if (!checked.ok) refusal ??= forbidden(checked.error);
+        else if (outcome.ok) {
+          const used = withIssuer(dependencies, outcome.value.signer, certificates);
+          for (const certificate of used) named.set(certificate.fingerprint, certificate);
+          const fingerprints = used.map((certificate) => certificate.fingerprint);
+          const target = kinds[k]?.values;
+          if (target !== undefined) target[v] = { stored, certificates: fingerprints };
+        }
+        if (--waiting === 0) settle();
+      });
+    }
+  }
+}
+
+function checkSigner(
+  definition: KindDefinition,
+  resource: ResourceId,
+  { value }: StoredData,
+  signer: Signer,
+): Outcome<void> {
+  const allowed = mayWrite(definition, resource, value, signer);
+  if (!allowed.ok) return allowed;
+  const context = { resource, value, signer: signer.signer, signerNodeId: signer.signerNodeId };
+  return definition.validate?.(context) ?? success(undefined);
+}
+
+/** The signer's certificate and the CA below the roots that issued it, when the message carries one. */
+function withIssuer(
+  { verifier }: Pick<VerifyDependencies, 'verifier'>,
+  signer: Certificate,
+  certificates: readonly Certificate[],
+): readonly Certificate[] {
+  const issuer = certificates.find(
+    (one) => one.isCa && one.fingerprint !== signer.fingerprint && verifier.isIssuedBy(signer, one),
+  );
+  return issuer === undefined ? [signer] : [signer, issuer];
+}
