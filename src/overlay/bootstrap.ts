@@ -1,10 +1,11 @@
 /**
- * Getting in and staying in: the first link to a bootstrap node, the memory of former neighbors,
- * and coming back when all links are lost or the overlay may have fallen apart. RFC 6940 §11.4.
+ * Getting in and coming back: the first link to a bootstrap node, the memory of former neighbors,
+ * and new attempts when all links are lost. RFC 6940 §11.4, §10.7.4.4.
  */
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
 import { latin1Decode, latin1Encode } from '../base/text.ts';
+import { failure, success, type Outcome } from '../base/outcome.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Dialer, TransportAddress } from '../ports/connection.ts';
 import { randomUnit, type Random } from '../ports/random.ts';
@@ -18,6 +19,8 @@ export interface Bootstrap {
   stop(): void;
   /** A linked node through which others are reached while there are no tables. */
   peer(): NodeId | undefined;
+  /** Links with an address that may lie in another part of the overlay, or else yields {@link peer}. */
+  discover(done: (outcome: Outcome<NodeId>) => void): void;
   linkUp(entry: LinkEntry): void;
   linkDown(nodeId: NodeId): void;
 }
@@ -72,26 +75,35 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     return [...all.values()];
   }
 
-  /**
-   * Without a link: dial some addresses, more slowly each time. With links: now and then one
-   * address we have no link to, because it may lie in another part of a broken overlay.
-   */
+  /** Without a link: dial some addresses, more slowly each time. */
   function round(): void {
     timer = undefined;
-    if (!running) return;
-    const candidates = addresses().filter((address) => !isLinkedTo(address));
-    const lonely = links.size === 0;
-    const count = lonely ? limits.overlay.bootstrapDialsAtOnce : 1;
-    for (let i = 0; i < Math.min(count, candidates.length); i++) {
-      dial(candidates[nextAddress++ % candidates.length] as TransportAddress);
+    if (!running || links.size > 0) return;
+    const candidates = addresses();
+    const count = Math.min(limits.overlay.bootstrapDialsAtOnce, candidates.length);
+    for (let i = 0; i < count; i++) dialNext(candidates);
+    roundsWithoutLink++;
+    if (first && roundsWithoutLink > firstAlone && dependencies.topology().state === 'idle') {
+      dependencies.topology().join(true);
     }
-    if (lonely) {
-      roundsWithoutLink++;
-      if (first && roundsWithoutLink > firstAlone && dependencies.topology().state === 'idle') {
-        dependencies.topology().join(true);
-      }
-    }
-    schedule(lonely ? backoff() : limits.overlay.rejoinMaximumMs);
+    schedule(backoff());
+  }
+
+  function dialNext(
+    candidates: readonly TransportAddress[],
+    done?: (outcome: Outcome<NodeId>) => void,
+  ): void {
+    dial(candidates[nextAddress++ % candidates.length] as TransportAddress, done);
+  }
+
+  function discover(done: (outcome: Outcome<NodeId>) => void): void {
+    const settle = (outcome: Outcome<NodeId>): void => {
+      const known = outcome.ok ? outcome.value : peer();
+      done(known === undefined ? failure('no bootstrap node answers') : success(known));
+    };
+    const candidates = running ? addresses().filter((address) => !isLinkedTo(address)) : [];
+    if (candidates.length > 0) dialNext(candidates, settle);
+    else clock.after('bootstrap-known', 0, () => settle(failure('nothing to dial')));
   }
 
   function backoff(): number {
@@ -115,18 +127,23 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     return false;
   }
 
-  function dial(address: TransportAddress): void {
+  function dial(address: TransportAddress, done?: (outcome: Outcome<NodeId>) => void): void {
     const key = keyOf(address);
-    if (dialing.has(key)) return;
+    if (dialing.has(key)) {
+      if (done !== undefined) clock.after('bootstrap-busy', 0, () => done(failure('busy')));
+      return;
+    }
     const abandon = dialer.dial(address, limits.overlay.dialTimeoutMs, (outcome) => {
       dialing.delete(key);
       if (!outcome.ok) {
         trace.log('debug', 'bootstrap-unreachable', { address, reason: outcome.error });
+        done?.(outcome);
         return;
       }
       const added = links.add(outcome.value);
       if (added.ok) arrived(added.value);
       else trace.log('info', 'bootstrap-refused', { address, reason: added.error });
+      done?.(added.ok ? success(added.value.nodeId) : added);
     });
     dialing.set(key, abandon);
   }
@@ -136,7 +153,7 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     reached.add(entry.nodeId);
     waitMs = limits.overlay.rejoinMinimumMs;
     roundsWithoutLink = 0;
-    if (running) dependencies.topology().join(false);
+    if (running && dependencies.topology().state === 'idle') dependencies.topology().join(false);
   }
 
   /** Only directly connected peers that we can dial again are remembered. */
@@ -155,6 +172,18 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     dependencies.store.write([{ put: storeKey, value: latin1Encode(text.join('\n')) }]);
   }
 
+  function peer(): NodeId | undefined {
+    let fallback: NodeId | undefined;
+    for (const nodeId of reached) {
+      const entry = links.get(nodeId);
+      if (entry === undefined) continue;
+      if (!entry.link.suspect) return nodeId;
+      fallback = nodeId;
+    }
+    for (const entry of links.entries()) if (!entry.link.suspect) return entry.nodeId;
+    return fallback;
+  }
+
   return {
     start,
     stop() {
@@ -163,17 +192,8 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
       for (const abandon of dialing.values()) abandon();
       dialing.clear();
     },
-    peer() {
-      let fallback: NodeId | undefined;
-      for (const nodeId of reached) {
-        const entry = links.get(nodeId);
-        if (entry === undefined) continue;
-        if (!entry.link.suspect) return nodeId;
-        fallback = nodeId;
-      }
-      for (const entry of links.entries()) if (!entry.link.suspect) return entry.nodeId;
-      return fallback;
-    },
+    peer,
+    discover,
     linkUp: remember,
     linkDown(nodeId) {
       reached.delete(nodeId);

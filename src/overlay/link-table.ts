@@ -45,7 +45,7 @@ export interface LinkTable {
 
 export interface LinkTableEvents {
   message(entry: LinkEntry, bytes: Uint8Array): void;
-  /** §6.6: answer with Error_Message_Too_Large; the table closes the link afterwards. */
+  /** §6.6: answer with Error_Message_Too_Large; the link closes itself soon after. */
   oversized(entry: LinkEntry, prefix: Uint8Array): void;
   up(entry: LinkEntry): void;
   down(nodeId: NodeId, reason: string): void;
@@ -131,10 +131,7 @@ export function createLinkTable(dependencies: LinkTableDependencies): LinkTable 
           entry.usedAtMs = clock.monotonicMs();
           events.message(entry, bytes);
         },
-        oversized(prefix) {
-          events.oversized(entry, prefix);
-          link.close('message above max-message-size');
-        },
+        oversized: (prefix) => events.oversized(entry, prefix),
         suspect(suspect) {
           if (table.get(nodeId) === entry) events.suspect(nodeId, suspect);
         },

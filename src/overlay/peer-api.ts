@@ -11,6 +11,7 @@ import type { OverlayConfig } from '../ports/overlay-config.ts';
 import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
+import type { KindRegistry } from '../storage/kinds.ts';
 import type { TopologyFactory, TopologySnapshot } from '../topology/plugin.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 import type { Overlay, OverlayError } from './api.ts';
@@ -24,6 +25,8 @@ export interface OverlayDependencies {
   readonly trace: Trace;
   readonly dialer: Dialer;
   readonly verifier: Verifier;
+  /** The Kinds of the usages; those of the configuration are added to it. */
+  readonly kinds: KindRegistry;
   /** Holds stored resources and the bootstrap cache. */
   readonly store: Store;
   readonly topology: TopologyFactory;
@@ -49,8 +52,12 @@ export type ConfigUpdateOffer =
   | { readonly type: 'kind'; readonly kindBlocks: readonly Uint8Array[] };
 
 export interface OverlayPeer extends Overlay {
-  /** Joins through any of the addresses (and remembered peers), again and again until it works; or forms a ring of one. Call once. */
-  start(options: { readonly bootstrap: readonly TransportAddress[] | 'first' }): void;
+  /**
+   * Loads what was stored, then joins through any of the addresses (and remembered peers), again and
+   * again until it works; or forms a ring of one. Call once. The error names what is damaged in the
+   * store; nothing has been started then.
+   */
+  start(options: { readonly bootstrap: readonly TransportAddress[] | 'first' }): Outcome<void>;
   /** Leave, hand-over and close, in bounded time; `done` is called later, once. */
   stop(done: () => void): void;
   /** An inbound connection on the link listener. */

@@ -7,13 +7,15 @@ import type { NodeId, ResourceId } from '../base/ids.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
 import type { Trace } from '../ports/trace.ts';
 import type { NextHop } from '../topology/plugin.ts';
-import { attempt } from '../wire/codec.ts';
+import { attempt, Reader } from '../wire/codec.ts';
 import { destinationKey, type Destination } from '../wire/reload/destination.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
 import {
   decodeHeader,
+  fixedHeaderLength,
   forwardingOptionFlags,
   overlayHash,
+  type DecodedHeader,
   type ForwardingHeader,
 } from '../wire/reload/header.ts';
 import { messageCodes } from '../wire/reload/message-codes.ts';
@@ -30,6 +32,8 @@ import {
 export interface Router {
   /** A message or fragment that arrived on a link. */
   receive(entry: LinkEntry, bytes: Uint8Array): void;
+  /** A message above max-message-size began to arrive: its sender is told (§6.6). */
+  receiveOversized(entry: LinkEntry, prefix: Uint8Array): void;
   /** Sends a message of our own; one that ends here is delivered later, not inside the call. */
   send(message: RoutedMessage): void;
 }
@@ -118,6 +122,16 @@ export function createRouter(dependencies: RouterDependencies): Router {
     } else {
       route(message, { tried: undefined, count: 0 });
     }
+  }
+
+  function receiveOversized(entry: LinkEntry, prefix: Uint8Array): void {
+    dropped('too-large').add();
+    const decoded = attempt(() => decodeHeaderOnly(prefix));
+    if (!decoded.ok || decoded.value.header.overlay !== currentHash()) return;
+    const { header, headerLength } = decoded.value;
+    const message = { header, body: prefix.subarray(headerLength), from: entry.nodeId };
+    const text = `at most ${config().maxMessageSize} bytes`;
+    dependencies.refuse(message, errorCodes.messageTooLarge, text);
   }
 
   function route(message: RoutedMessage, attempts: Attempts): void {
@@ -294,9 +308,22 @@ export function createRouter(dependencies: RouterDependencies): Router {
 
   return {
     receive,
+    receiveOversized,
     send: (message) => route(message, { tried: undefined, count: 0 }),
   };
 }
+
+/** Decodes the header at the start of an incomplete message. Throws WireError. */
+function decodeHeaderOnly(prefix: Uint8Array): DecodedHeader {
+  const reader = new Reader(prefix, listLengthsOffset);
+  const length = fixedHeaderLength + reader.u16() + reader.u16() + reader.u16();
+  const header = new Reader(prefix).take(length).slice();
+  new DataView(header.buffer).setUint32(lengthOffset, length);
+  return decodeHeader(header);
+}
+
+const lengthOffset = 16;
+const listLengthsOffset = 32;
 
 /** §6.1.2: without an Attach a certificate with several Node-IDs may send only Ping, Attach and answers. */
 function mayPrecedeAttach(message: RoutedMessage): boolean {

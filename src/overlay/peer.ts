@@ -1,0 +1,330 @@
+/**
+ * A RELOAD peer: link table, forwarding, transactions, attach, bootstrap, storage and topology put
+ * together. RFC 6940 §6.
+ */
+import { limits } from '../base/limits.ts';
+import type { NodeId } from '../base/ids.ts';
+import type { Timer } from '../ports/clock.ts';
+import type { OverlayConfig } from '../ports/overlay-config.ts';
+import { createStorage } from '../storage/create-storage.ts';
+import type { Topology } from '../topology/plugin.ts';
+import { createTrust } from '../trust/trust.ts';
+import { overlayHash } from '../wire/reload/header.ts';
+import { messageCodes } from '../wire/reload/message-codes.ts';
+import { createAppAttacher } from './app-attach.ts';
+import { createAttacher } from './attach.ts';
+import { basicMethods } from './basic-methods.ts';
+import { createBootstrap } from './bootstrap.ts';
+import { createConfigOffers } from './config-offers.ts';
+import { createCopier } from './copier.ts';
+import { createIdentities } from './identities.ts';
+import { createIncoming, type Incoming, type RequestHandler } from './incoming.ts';
+import { createLinkTable } from './link-table.ts';
+import { createMessageSecurity } from './message-security.ts';
+import type { OverlayChange, OverlayDependencies, OverlayPeer } from './peer-api.ts';
+import { createQueries } from './queries.ts';
+import { createRouter, type Router } from './router.ts';
+import { createStorageClient } from './storage-client.ts';
+import { createStorageService } from './storage-service.ts';
+import { createTopologyHost } from './topology-host.ts';
+import { createTransactions, type Transactions } from './transactions.ts';
+import { createValueSecurity } from './value-security.ts';
+
+/** Throws UsageError when the node certificate carries no Node-ID. Nothing is dialed before `start`. */
+export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
+  const { clock, random, trace, dialer } = dependencies;
+  const identities = createIdentities(dependencies.identity);
+  const { self } = identities;
+  const startedMs = clock.monotonicMs();
+  const listeners: ((what: OverlayChange) => void)[] = [];
+  let config: OverlayConfig = dependencies.config;
+  let hash = overlayHash(config.overlayName);
+  let idleTimer: Timer | undefined;
+  let stopping = false;
+
+  const currentConfig = (): OverlayConfig => config;
+  const later = (run: () => void): void => {
+    clock.after('overlay-later', 0, run);
+  };
+  const uptimeS = (): number => Math.floor((clock.monotonicMs() - startedMs) / 1000);
+  const notify = (what: OverlayChange): void => {
+    for (const listener of listeners) listener(what);
+  };
+
+  const trust = createTrust({
+    verifier: dependencies.verifier,
+    clock,
+    trace,
+    config: currentConfig,
+  });
+  const security = createMessageSecurity(trust);
+  const links = createLinkTable({
+    self,
+    clock,
+    trace,
+    maxMessageBytes: () => config.maxMessageSize,
+    authenticate: (chain) => security.authenticate(chain),
+    isNeeded: (nodeId) => neededNodes().has(nodeId),
+    events: {
+      message: (entry, bytes) => router.receive(entry, bytes),
+      oversized: (entry, prefix) => router.receiveOversized(entry, prefix),
+      up(entry) {
+        bootstrap.linkUp(entry);
+        topology.linkUp(entry.nodeId);
+        attacher.linkUp(entry);
+        notify('links');
+      },
+      down(nodeId) {
+        topology.linkDown(nodeId);
+        bootstrap.linkDown(nodeId);
+        notify('links');
+      },
+      suspect: (nodeId, suspect) => topology.linkSuspect(nodeId, suspect),
+    },
+  });
+  const configOffers = createConfigOffers({
+    clock,
+    trace,
+    config: currentConfig,
+    transactions: () => transactions,
+  });
+  const router: Router = createRouter({
+    self,
+    trace,
+    config: currentConfig,
+    link: (nodeId) => links.get(nodeId),
+    nextHop: (target, exclude) => topology.nextHop(target, exclude),
+    bootstrapPeer: () => (topology.state === 'joined' ? undefined : bootstrap.peer()),
+    isHosted: (nodeId) => identities.isHosted(nodeId),
+    acceptsOpaque: dependencies.acceptsOpaque ?? (() => false),
+    deliver: (message, at) => incoming.deliver(message, at),
+    refuse: (message, code, text) => incoming.refuseInTransit(message, code, text),
+    later,
+  });
+  const transactions: Transactions = createTransactions({
+    identity: dependencies.identity,
+    nodeId: self,
+    overlay: () => hash,
+    clock,
+    random,
+    trace,
+    config: currentConfig,
+    security,
+    send: (message) => router.send(message),
+    isCloseEnough: (signer, resource) =>
+      signer === self || topology.isCloseEnough(signer, resource),
+    later,
+    peerHasOldConfig: (nodeId) => configOffers.offer(nodeId, [{ type: 'node', nodeId }]),
+  });
+  const attacher = createAttacher({
+    self,
+    clock,
+    random,
+    trace,
+    dialer,
+    links,
+    transactions,
+    candidates: dependencies.candidates,
+    sendUpdateTo: (nodeId) => topology.sendUpdateTo(nodeId),
+    later,
+  });
+  const appAttacher = createAppAttacher({
+    clock,
+    random,
+    trace,
+    dialer,
+    transactions,
+    authenticate: (chain) => security.authenticate(chain),
+    addresses(application) {
+      const own = dependencies.appCandidates(application);
+      return own.length > 0 ? own : dependencies.candidates();
+    },
+    later,
+  });
+  const { kinds } = dependencies;
+  const configureKinds = (): void => {
+    for (const problem of kinds.configure(config.requiredKinds)) {
+      trace.log('warn', 'kind-refused', { problem });
+    }
+  };
+  configureKinds();
+  const storage = createStorage({
+    clock,
+    trace,
+    store: dependencies.store,
+    kinds,
+    trust,
+    verifier: dependencies.verifier,
+  });
+  const copier = createCopier({ trace, storage, kinds, transactions, later });
+  const storageService = createStorageService({
+    storage,
+    copier,
+    topology: () => topology,
+    isLinked: (nodeId) => links.get(nodeId) !== undefined,
+    nodeIdLength: () => config.nodeIdLength,
+    later,
+  });
+  const storageClient = createStorageClient({
+    clock,
+    trace,
+    kind: (kind) => kinds.get(kind),
+    nodeIdLength: () => config.nodeIdLength,
+    values: createValueSecurity(trust, clock),
+    transactions,
+    later,
+  });
+  const bootstrap = createBootstrap({
+    self,
+    clock,
+    random,
+    trace,
+    dialer,
+    store: dependencies.store,
+    links,
+    topology: () => topology,
+    configured: () => config.bootstrapNodes,
+    ownAddresses: dependencies.candidates,
+  });
+  const topology: Topology = dependencies.topology(
+    createTopologyHost({
+      self,
+      config: currentConfig,
+      clock,
+      random,
+      trace,
+      links,
+      transactions,
+      attacher,
+      bootstrap: () => bootstrap,
+      copyRange: storageService.copyRange,
+      dropResources: storageService.dropResources,
+      changed: notify,
+    }),
+  );
+  const handlers = new Map<number, RequestHandler>([
+    ...basicMethods({
+      clock,
+      random,
+      topology: () => topology,
+      uptimeS,
+      storedResources: () => storage.figures().resources,
+      onConfigUpdate: dependencies.onConfigUpdate,
+    }),
+    [messageCodes.attachReq, (request) => attacher.handle(request)],
+    [messageCodes.appAttachReq, (request) => appAttacher.handle(request)],
+    ...storageService.handlers,
+  ]);
+  const incoming: Incoming = createIncoming({
+    self,
+    clock,
+    trace,
+    config: currentConfig,
+    security,
+    transactions,
+    send: (message) => router.send(message),
+    identityOf: (nodeId) => identities.of(nodeId),
+    handlers,
+    knownExtensions: new Set(),
+    peerHasOldConfig: (nodeId, path) => configOffers.offer(nodeId, path),
+  });
+  const queries = createQueries({ transactions });
+
+  function neededNodes(): ReadonlySet<NodeId> {
+    const { predecessors, successors, fingers, routable } = topology.snapshot();
+    return new Set([...predecessors, ...successors, ...fingers, ...routable]);
+  }
+
+  /** Links that only served a join or a client long gone are closed after a while. */
+  function closeIdleLinks(): void {
+    idleTimer = clock.after('overlay-idle-links', limits.overlay.idleLinkMs / 2, closeIdleLinks);
+    const needed = neededNodes();
+    const now = clock.monotonicMs();
+    for (const entry of [...links.entries()]) {
+      const idle = now - entry.usedAtMs >= limits.overlay.idleLinkMs;
+      if (idle && !needed.has(entry.nodeId)) entry.link.close('idle');
+    }
+  }
+
+  function stop(done: () => void): void {
+    if (stopping) {
+      later(done);
+      return;
+    }
+    stopping = true;
+    idleTimer?.cancel();
+    bootstrap.stop();
+    let finished = false;
+    const finish = (): void => {
+      if (finished) return;
+      finished = true;
+      timeout.cancel();
+      transactions.close();
+      links.closeAll('leaving');
+      storage.close();
+      done();
+    };
+    const timeout = clock.after('overlay-stop', limits.overlay.stopMs, finish);
+    topology.leave(finish);
+  }
+
+  return {
+    nodeId: self,
+    config: currentConfig,
+    state: () => topology.state,
+    store: storageClient.store,
+    fetch: storageClient.fetch,
+    stat: storageClient.stat,
+    appAttach: (destination, application, done) =>
+      appAttacher.appAttach(destination, application, done),
+    onApplication: (application, accepted) => appAttacher.onApplication(application, accepted),
+    hostIdentity: (identity) => identities.host(identity),
+    unhostIdentity: (nodeId) => identities.unhost(nodeId),
+    start({ bootstrap: addresses }) {
+      const loaded = storage.load();
+      if (!loaded.ok) return loaded;
+      idleTimer = clock.after('overlay-idle-links', limits.overlay.idleLinkMs / 2, closeIdleLinks);
+      bootstrap.start(addresses);
+      return loaded;
+    },
+    stop,
+    acceptLink(connection) {
+      if (stopping) connection.close('leaving');
+      else links.add(connection);
+    },
+    acceptApplication: (application, connection) => appAttacher.accept(application, connection),
+    ping: (destination, done) => queries.ping(destination, done),
+    probe: (nodeId, done) => queries.probe(nodeId, done),
+    find: (resource, kinds, done) => queries.find(resource, kinds, done),
+    updateConfig(next) {
+      config = next;
+      hash = overlayHash(config.overlayName);
+      const bad = new Set(config.badNodes);
+      for (const entry of [...links.entries()]) {
+        if (bad.has(entry.nodeId)) entry.link.close('bad node');
+      }
+      configureKinds();
+      transactions.configChanged();
+    },
+    onChange(listener) {
+      listeners.push(listener);
+    },
+    snapshot: () => ({
+      nodeId: self,
+      overlayName: config.overlayName,
+      configSequence: config.sequence,
+      state: topology.state,
+      uptimeS: uptimeS(),
+      topology: topology.snapshot(),
+      links: links.snapshot(),
+      storage: storage.figures(),
+      pending: {
+        requests: transactions.size,
+        attaches: attacher.size,
+        applicationAttaches: appAttacher.size,
+        replications: copier.size,
+      },
+      hostedIdentities: identities.size,
+    }),
+  };
+}

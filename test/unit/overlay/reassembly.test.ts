@@ -1,0 +1,75 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { createReassembly, type Fragment } from '../../../src/overlay/reassembly.ts';
+import { limits } from '../../../src/base/limits.ts';
+import { createFakeClock } from './support/fake-clock.ts';
+
+const message = Uint8Array.from({ length: 700 }, (_, i) => i & 0xff);
+
+function piece(from: number, to: number, key = 'a'): Fragment {
+  return { key, offset: from, last: to === message.length, body: message.subarray(from, to) };
+}
+
+function create() {
+  const clock = createFakeClock();
+  const reassembly = createReassembly({ clock, lifetimeMs: () => 15_000, maxBytes: () => 5000 });
+  return { clock, reassembly };
+}
+
+test('joins fragments in any order, repeated ones included', () => {
+  const { reassembly } = create();
+  assert.equal(reassembly.add(piece(600, 700)).kind, 'incomplete');
+  assert.equal(reassembly.add(piece(0, 300)).kind, 'incomplete');
+  assert.equal(reassembly.add(piece(0, 300)).kind, 'incomplete');
+  const result = reassembly.add(piece(300, 600));
+  assert.ok(result.kind === 'complete');
+  assert.deepEqual(result.body, message);
+  assert.equal(reassembly.size, 0);
+});
+
+test('keeps messages with different keys apart', () => {
+  const { reassembly } = create();
+  reassembly.add(piece(0, 300, 'a'));
+  assert.equal(reassembly.add(piece(300, 700, 'b')).kind, 'incomplete');
+  assert.equal(reassembly.add(piece(300, 700, 'a')).kind, 'complete');
+});
+
+test('an overlap discards the whole message', () => {
+  for (const second of [piece(299, 600), piece(100, 200), { ...piece(0, 300), last: true }]) {
+    const { reassembly } = create();
+    reassembly.add(piece(0, 300));
+    assert.deepEqual(reassembly.add(second), { kind: 'refused', reason: 'fragment-conflict' });
+    assert.equal(reassembly.add(piece(300, 700)).kind, 'refused');
+  }
+});
+
+test('nothing may follow the last fragment', () => {
+  const { reassembly } = create();
+  reassembly.add({ ...piece(0, 300), last: false });
+  reassembly.add({ key: 'a', offset: 400, last: true, body: message.subarray(400, 500) });
+  assert.equal(reassembly.add(piece(500, 600)).kind, 'refused');
+});
+
+test('[R6940-6.7-07] an incomplete message is dropped after the request lifetime', () => {
+  const { clock, reassembly } = create();
+  reassembly.add(piece(0, 300));
+  clock.advance(15_100);
+  assert.equal(reassembly.size, 0);
+  assert.equal(reassembly.add(piece(300, 700)).kind, 'incomplete');
+});
+
+test('[R6940-6.7-08] first fragments of ever new messages fill no memory', () => {
+  const { reassembly } = create();
+  for (let i = 0; i < 10_000; i++) reassembly.add(piece(0, 300, String(i)));
+  assert.equal(reassembly.size, limits.overlay.reassemblies);
+  assert.deepEqual(reassembly.add(piece(0, 300, 'x')), {
+    kind: 'refused',
+    reason: 'fragment-overflow',
+  });
+});
+
+test('a message above the maximum is discarded', () => {
+  const { reassembly } = create();
+  const far = { key: 'a', offset: 4900, last: true, body: new Uint8Array(101) };
+  assert.equal(reassembly.add(far).kind, 'refused');
+});

@@ -1,0 +1,57 @@
+import type { Clock, Timer } from '../../../../src/ports/clock.ts';
+import { createHeap } from '../../../../src/base/heap.ts';
+
+interface Entry {
+  readonly atMs: number;
+  readonly order: number;
+  readonly fire: () => void;
+  cancelled: boolean;
+}
+
+export interface FakeClock extends Clock {
+  /** Fires everything due within the span, in order of time and creation. */
+  advance(spanMs: number): void;
+  /** Advances in small steps until the condition holds; false after `atMostMs`. */
+  advanceUntil(condition: () => boolean, atMostMs: number): boolean;
+}
+
+export function createFakeClock(wallStartMs = 1_700_000_000_000): FakeClock {
+  let now = 0;
+  let order = 0;
+  const queue = createHeap<Entry>((a, b) =>
+    a.atMs === b.atMs ? a.order < b.order : a.atMs < b.atMs,
+  );
+
+  function advance(spanMs: number): void {
+    const end = now + spanMs;
+    for (;;) {
+      const next = queue.peek();
+      if (next === undefined || next.atMs > end) break;
+      queue.pop();
+      if (next.cancelled) continue;
+      now = Math.max(now, next.atMs);
+      next.fire();
+    }
+    now = end;
+  }
+
+  return {
+    monotonicMs: () => now,
+    wallMs: () => wallStartMs + now,
+    after(_name, delayMs, fire): Timer {
+      const entry: Entry = { atMs: now + delayMs, order: order++, fire, cancelled: false };
+      queue.push(entry);
+      return {
+        cancel: () => {
+          entry.cancelled = true;
+        },
+      };
+    },
+    advance,
+    advanceUntil(condition, atMostMs) {
+      const end = now + atMostMs;
+      while (!condition() && now < end) advance(5);
+      return condition();
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/** In-memory secure connections between addresses, with delay and faults. */
+import { failure, success } from '../../../../src/base/outcome.ts';
+import type { Certificate } from '../../../../src/ports/certificates.ts';
+import type {
+  ConnectionHandler,
+  Dialer,
+  SecureConnection,
+  TransportAddress,
+} from '../../../../src/ports/connection.ts';
+import type { FakeClock } from './fake-clock.ts';
+
+export interface FakeNetwork {
+  listen(address: TransportAddress, host: FakeHost, accept: (c: SecureConnection) => void): void;
+  dialer(host: FakeHost): Dialer;
+  /** Every chunk that a host sends, before it travels. */
+  onSend?: (from: FakeHost, bytes: Uint8Array) => void;
+}
+
+export interface FakeHost {
+  readonly address: string;
+  chain: readonly Certificate[];
+  /** Like SIGSTOP: connections stay, nothing is read or written; what arrives waits. */
+  frozen: boolean;
+  dead: boolean;
+}
+
+interface End extends SecureConnection {
+  readonly host: FakeHost;
+  handler: ConnectionHandler | undefined;
+  inbox: (Uint8Array | string)[];
+  open: boolean;
+  other: End | undefined;
+}
+
+export function createFakeNetwork(clock: FakeClock, delayMs = 1): FakeNetwork {
+  const listeners = new Map<string, { host: FakeHost; accept: (c: SecureConnection) => void }>();
+  let nextPort = 20_000;
+
+  function pump(end: End): void {
+    if (end.host.frozen) {
+      clock.after('thaw', 50, () => pump(end));
+      return;
+    }
+    while (end.handler !== undefined && end.open) {
+      const item = end.inbox.shift();
+      if (item === undefined) return;
+      if (typeof item === 'string') {
+        end.open = false;
+        end.handler.closed(item);
+      } else end.handler.data(item);
+    }
+  }
+
+  function makeEnd(
+    role: 'client' | 'server',
+    host: FakeHost,
+    local: TransportAddress,
+    remote: TransportAddress,
+    peerChain: readonly Certificate[],
+  ): End {
+    const end: End = {
+      role,
+      local,
+      remote,
+      peerChain,
+      bufferedBytes: 0,
+      host,
+      handler: undefined,
+      inbox: [],
+      open: true,
+      other: undefined,
+      setHandler(handler) {
+        end.handler = handler;
+        clock.after('pump', 0, () => pump(end));
+      },
+      send(bytes) {
+        if (!end.open) return;
+        network.onSend?.(host, bytes);
+        const copy = bytes.slice();
+        clock.after('travel', delayMs, () => post(end.other, copy));
+      },
+      close(reason) {
+        if (!end.open) return;
+        clock.after('travel', delayMs, () => post(end.other, `peer closed: ${reason}`));
+        clock.after('closed', 0, () => {
+          if (!end.open) return;
+          end.open = false;
+          end.handler?.closed(reason);
+        });
+      },
+    };
+    return end;
+  }
+
+  function post(end: End | undefined, item: Uint8Array | string): void {
+    if (end === undefined || !end.open || end.host.dead) return;
+    end.inbox.push(item);
+    pump(end);
+  }
+
+  const network: FakeNetwork = {
+    listen(address, host, accept) {
+      listeners.set(`${address.address}:${address.port}`, { host, accept });
+    },
+    dialer: (host) => ({
+      dial(target, timeoutMs, done) {
+        let settled = false;
+        const settle = (outcome: Parameters<typeof done>[0]): void => {
+          if (settled) return;
+          settled = true;
+          done(outcome);
+        };
+        clock.after('dial', 2 * delayMs, () => {
+          const listener = listeners.get(`${target.address}:${target.port}`);
+          if (listener === undefined || listener.host.dead) {
+            settle(failure('refused'));
+            return;
+          }
+          if (listener.host.frozen || settled) {
+            clock.after('dial-timeout', timeoutMs, () => settle(failure('timeout')));
+            return;
+          }
+          const local = { address: host.address, port: nextPort++ };
+          const client = makeEnd('client', host, local, target, listener.host.chain);
+          const server = makeEnd('server', listener.host, target, local, host.chain);
+          client.other = server;
+          server.other = client;
+          listener.accept(server);
+          settle(success(client));
+        });
+        return () => settle(failure('abandoned'));
+      },
+    }),
+  };
+  return network;
+}
+
+/** Closes nothing by itself: the other ends notice when they are told. */
+export function killHost(host: FakeHost): void {
+  host.dead = true;
+}
