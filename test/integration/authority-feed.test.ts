@@ -3,8 +3,11 @@ import { test } from 'node:test';
 import { request } from 'node:https';
 import { digestVerifiers } from '../../src/authority/core/users.ts';
 import { createAuthority } from '../../src/authority/http/authority.ts';
+import type { AuthorityOptions } from '../../src/authority/http/authority.ts';
+import { createClock } from '../../src/node/clock.ts';
 import { createXml } from '../../src/node/xml.ts';
 import { parseOverlayDocument } from '../../src/overlay-config/parse.ts';
+import { createMemoryStore } from '../unit/authority/memory-store.ts';
 import { overlayName, startBox, startLab, until, valueOf, verifier } from './authority-support.ts';
 
 test('a new user, a changed password and a disabled user reach every adapter within 2 s', async (t) => {
@@ -93,8 +96,7 @@ test('an adapter works on without the authority, across its own restart, and cat
   assert.ok(valid);
   assert.equal(after.state().connected, false);
 
-  const { create: _create, ...reopen } = lab.options;
-  const authority = await createAuthority(reopen);
+  const authority = await createAuthority(lab.options);
   valueOf(await authority.addUser('bob', 'pw'));
   valueOf(await authority.start({ address: '127.0.0.1', port: lab.port }));
   t.after(() => authority.stop());
@@ -154,4 +156,23 @@ test('a changed configuration document reaches the followers', async (t) => {
   const renewed = valueOf(parseOverlayDocument(documents[0]!, createXml(), verifier)).config;
   assert.equal(renewed.sequence, config.sequence + 1);
   assert.deepEqual(renewed.bootstrapNodes, [{ address: '127.0.0.9', port: 6084 }]);
+});
+
+test('an empty or damaged store is not taken for a new overlay', async (t) => {
+  const lab = await startLab(t);
+  const base = { ...lab.options, clock: createClock() };
+  t.after(() => {
+    base.clock.close();
+  });
+  const withoutCreate = Object.fromEntries(
+    Object.entries({ ...base, store: createMemoryStore() }).filter(([name]) => name !== 'create'),
+  ) as unknown as AuthorityOptions;
+  await assert.rejects(createAuthority(withoutCreate), /holds no overlay/);
+  const renamed = { ...base, overlayName: 'other.example' };
+  await assert.rejects(createAuthority(renamed), /belongs to the overlay lab\.example/);
+  valueOf(await lab.authority.addUser('alice', 'pw'));
+  const damaged = createMemoryStore();
+  for (const [key, value] of lab.store.entries('')) damaged.data.set(key, value);
+  damaged.data.set('authority/user/alice@lab.example', Uint8Array.of(0x7b));
+  await assert.rejects(createAuthority({ ...base, store: damaged }), /alice@lab\.example.*damaged/);
 });
