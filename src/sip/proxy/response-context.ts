@@ -71,7 +71,9 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
   function startNext(): void {
     const q = targets.nextQ ?? 0;
     currentQ = q;
-    const share = Math.max(1, Math.trunc(freeBreadth / Math.max(1, targets.countOf(q))));
+    // While more targets may appear, some of the breadth is kept for them.
+    const claims = targets.countOf(q) + (resolving ? 1 : 0);
+    const share = Math.max(1, Math.trunc(freeBreadth / claims));
     const target = targets.take();
     if (target === undefined) return;
     freeBreadth -= share;
