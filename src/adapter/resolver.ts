@@ -90,8 +90,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
   ): () => void {
     const sips = isSips(context.request.uri);
     let over = false;
-    let hold: Timer | undefined;
-    let patience: Timer | undefined;
+    const timers: Timer[] = [];
     let held = locals.filter((candidate) => !candidate.anonymousPhones);
     if (held.length < locals.length) {
       sink.targets(locals.filter((c) => c.anonymousPhones).map((c) => c.target));
@@ -101,16 +100,22 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       arrive(cached);
       return nothing;
     }
-    hold = clock.after('sip-lookup-hold', settings.localHoldMs, () => {
-      const late = held;
-      held = [];
-      sink.targets(late.map((candidate) => candidate.target));
-    });
+    if (held.length > 0) {
+      timers.push(
+        clock.after('sip-lookup-hold', settings.localHoldMs, () => {
+          const late = held;
+          held = [];
+          sink.targets(late.map((candidate) => candidate.target));
+        }),
+      );
+    }
     if (locals.length > 0) {
-      patience = clock.after('sip-lookup-wait', settings.lookupWaitMs, () => {
-        unanswered.add();
-        finish();
-      });
+      timers.push(
+        clock.after('sip-lookup-wait', settings.lookupWaitMs, () => {
+          unanswered.add();
+          finish();
+        }),
+      );
     }
     lookup.resolve(aor, arrive);
 
@@ -140,8 +145,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
 
     function cancel(): void {
       over = true;
-      hold?.cancel();
-      patience?.cancel();
+      for (const timer of timers) timer.cancel();
     }
 
     return cancel;

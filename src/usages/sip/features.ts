@@ -47,10 +47,12 @@ function parseFilter(cursor: Cursor, depth: number): FeatureFilter | undefined {
   if (mark !== '&' && mark !== '|' && mark !== '!') return parseComparison(cursor);
   cursor.at++;
   const items: FeatureFilter[] = [];
-  for (skipBlanks(cursor); cursor.text[cursor.at] === '('; skipBlanks(cursor)) {
+  skipBlanks(cursor);
+  while (cursor.text[cursor.at] === '(') {
     const item = parseFilter(cursor, depth + 1);
     if (item === undefined) return undefined;
     items.push(item);
+    skipBlanks(cursor);
   }
   if (cursor.text[cursor.at] !== ')' || (mark === '!' && items.length !== 1)) return undefined;
   cursor.at++;

@@ -64,7 +64,7 @@ export interface SipLookupDeps {
   readonly cacheMs?: number;
 }
 
-/** Storers expire values by their own clocks; ours may be this much ahead before a value counts as dead. */
+/** How far our clock may be ahead of the writer's. */
 const clockToleranceMs = 60_000;
 
 export function createSipLookup(deps: SipLookupDeps): SipLookup {
@@ -251,8 +251,12 @@ function fetchRecords(
   });
 }
 
+/**
+ * Storers count the lifetime from receipt and pass on what is left of it, so a living value may look
+ * older than its lifetime here; one that is twice as old should not have been shown.
+ */
 function isExpired(value: FetchedValue, nowMs: number): boolean {
-  return value.storageTimeMs + value.lifetimeS * 1000 + clockToleranceMs <= nowMs;
+  return value.storageTimeMs + 2 * value.lifetimeS * 1000 + clockToleranceMs <= nowMs;
 }
 
 /** USER-NODE-MATCH as seen by the reader: the user's own name, the signer's Node-ID as key. */
