@@ -162,7 +162,7 @@ const noHeaders: readonly (readonly [string, string])[] = [];
 
 /** Two values: the outgoing side on top, the side the request came from below. RFC 5658 §5. */
 function recordRoutes(plan: ForwardPlan, out: Flow, hops: HopAddressing, uri: string): string {
-  const secure = uri.startsWith('sips:');
+  const secure = uri.startsWith('sips:') || plan.request.uri.startsWith('sips:');
   const inner = `<${hops.recordRoute(plan.flow, secure)}${plan.recordParams}>`;
   const outer = `<${hops.recordRoute(out, secure)}>`;
   return outer === inner ? outer : `${outer}, ${inner}`;

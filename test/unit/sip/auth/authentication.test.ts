@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultSipSettings } from '../../../../src/sip/core/settings.ts';
+import { createFailedAttempts } from '../../../../src/sip/auth/failed-attempts.ts';
+import {
+  type FakePhone,
+  type Rig,
+  createRig,
+  credentials,
+  domain,
+  message,
+  register,
+} from '../core/rig.ts';
+
+function createAuthRig(algorithms: ('MD5' | 'SHA-256')[] = ['MD5']): Rig {
+  return createRig(() => ({
+    settings: defaultSipSettings,
+    listener: () => ({ algorithms, role: 'proxy' }),
+  }));
+}
+
+const uri = `sip:bob@${domain}`;
+
+/** Sends an INVITE, takes the 407 and answers it. */
+function invite(phone: FakePhone, login: string, password: string, parts = {}): void {
+  phone.send(message(phone, { callId: 'a', cseq: 1, ...parts }));
+  const challenge = phone.response(407).header('Proxy-Authenticate') ?? '';
+  const proof = credentials(challenge, login, password, 'INVITE', uri);
+  phone.send(
+    message(phone, { callId: 'a', cseq: 2, ...parts, headers: [`Proxy-Authorization: ${proof}`] }),
+  );
+}
+
+test('[S3261-22.1-01] [S3261-22.2-01] [S8760-2.6-01] the registrar asks with 401, the proxy with 407', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  assert.equal(register(bob, 'bob').status, 200);
+  alice.send(message(alice, { callId: 'a' }));
+  const challenge = alice.response(407);
+  assert.match(challenge.header('Proxy-Authenticate') ?? '', /^Digest .*qop="auth"/);
+  assert.equal(challenge.has('WWW-Authenticate'), false);
+  assert.equal(bob.waiting, 0);
+});
+
+test('[S3261-22.3-01] with the right password the call goes through, without our credentials in it', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  register(bob, 'bob');
+  alice.send(message(alice, { callId: 'a', cseq: 1 }));
+  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
+  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
+  const other = 'Digest username="x", realm="other.example", nonce="n", uri="sip:o", response="00"';
+  alice.send(
+    message(alice, {
+      callId: 'a',
+      cseq: 2,
+      headers: [`Proxy-Authorization: ${other}`, `Proxy-Authorization: ${proof}`],
+    }),
+  );
+  alice.response(100);
+  assert.deepEqual(bob.request('INVITE').rows('Proxy-Authorization'), [other]);
+});
+
+test('`alice@domain` is the same login', () => {
+  const rig = createAuthRig();
+  const phone = rig.phone('192.0.2.10');
+  assert.equal(register(phone, 'alice', { login: `alice@${domain}` }).status, 200);
+});
+
+test('[S3261-10.3-05] wrong passwords and unknown users get the same fresh challenge and are counted per source', () => {
+  const rig = createAuthRig();
+  const answers: string[] = [];
+  for (const [address, user] of [
+    ['192.0.2.66', 'alice'],
+    ['192.0.2.67', 'nobody'],
+  ] as const) {
+    const phone = rig.phone(address);
+    invite(phone, user, 'guess', { from: `<sip:${user}@${domain}>;tag=caller` });
+    const answer = phone.response(407);
+    const value = answer.header('Proxy-Authenticate') ?? '';
+    assert.doesNotMatch(value, /stale/i);
+    answers.push(value.replace(/nonce="[^"]*"/, ''));
+  }
+  assert.equal(answers[0], answers[1]);
+  assert.equal(rig.server.snapshot().failingSources, 2);
+  register(rig.phone('192.0.2.66'), 'alice');
+  assert.equal(rig.server.snapshot().failingSources, 1);
+});
+
+test('[S3261-22.4-04] a genuine but old nonce is asked again with stale', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  alice.send(message(alice, { callId: 'a', cseq: 1 }));
+  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
+  rig.clock.advance(301_000);
+  while (alice.waiting > 0) alice.take();
+  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
+  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [`Proxy-Authorization: ${proof}`] }));
+  assert.match(alice.response(407).header('Proxy-Authenticate') ?? '', /stale=true/i);
+  assert.equal(rig.server.snapshot().failingSources, 0);
+});
+
+test('[S8760-2.3-01] [S8760-2.3-02] algorithms are those of the listener, in its order', () => {
+  const rig = createAuthRig(['SHA-256', 'MD5']);
+  const phone = rig.phone('192.0.2.10');
+  phone.send(message(phone, { callId: 'a' }));
+  const rows = phone.response(407).rows('Proxy-Authenticate');
+  assert.equal(rows.length, 2);
+  assert.match(rows[0] ?? '', /algorithm=SHA-256/);
+  const proof = credentials(rows[0] ?? '', 'alice', 'alicepw', 'INVITE', uri);
+  phone.send(message(phone, { callId: 'a', cseq: 2, headers: [`Proxy-Authorization: ${proof}`] }));
+  phone.response(480);
+
+  const strict = createAuthRig(['SHA-256']);
+  const other = strict.phone('192.0.2.10');
+  other.send(message(other, { callId: 'a' }));
+  const offered = other.response(407).header('Proxy-Authenticate') ?? '';
+  const weak = credentials(offered.replace('SHA-256', 'MD5'), 'alice', 'alicepw', 'INVITE', uri);
+  other.send(message(other, { callId: 'a', cseq: 2, headers: [`Proxy-Authorization: ${weak}`] }));
+  other.response(407);
+});
+
+test("[S3261-22.4-01] Basic is no answer, and another's From is refused", () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  alice.send(message(alice, { callId: 'b', headers: ['Proxy-Authorization: Basic YTpi'] }));
+  alice.response(407);
+  invite(alice, 'alice', 'alicepw', { from: `<sip:carol@${domain}>;tag=caller` });
+  alice.response(403);
+  const outside = rig.phone('192.0.2.11');
+  invite(outside, 'alice', 'alicepw', { from: '<sip:boss@bank.example>;tag=caller' });
+  outside.response(403);
+});
+
+test('an anonymous caller is accepted and asserted towards the overlay only', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  register(bob, 'bob');
+  invite(alice, 'alice', 'alicepw', { from: '<sip:anonymous@anonymous.invalid>;tag=caller' });
+  alice.response(100);
+  assert.equal(bob.request('INVITE').header('P-Asserted-Identity'), `<sip:alice@${domain}>`);
+});
+
+test('what a phone asserts is replaced by what it proved', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  register(bob, 'bob');
+  alice.send(message(alice, { callId: 'a', cseq: 1 }));
+  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
+  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
+  const send = (callId: string, more: string[]): void => {
+    const headers = ['P-Asserted-Identity: <sip:boss@lab.example>', ...more];
+    alice.send(
+      message(alice, { callId, cseq: 2, headers: [...headers, `Proxy-Authorization: ${proof}`] }),
+    );
+  };
+  send('a', []);
+  alice.response(100);
+  assert.deepEqual(bob.request('INVITE').rows('P-Asserted-Identity'), [`<sip:alice@${domain}>`]);
+});
+
+test('a disabled account is refused although the password is right', () => {
+  const rig = createAuthRig();
+  const phone = rig.phone('192.0.2.10');
+  assert.equal(register(phone, 'mallory').status, 403);
+});
+
+test('[S3261-22.4-03] the digest uri must denote something served here', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  alice.send(message(alice, { callId: 'a', cseq: 1 }));
+  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
+  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', 'sip:other.example');
+  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [`Proxy-Authorization: ${proof}`] }));
+  alice.response(407);
+});
+
+test('[S3261-22.1-02] CANCEL and the ACK of a 2xx are never challenged', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  register(bob, 'bob');
+  invite(alice, 'alice', 'alicepw');
+  alice.response(100);
+  const request = bob.request('INVITE');
+  bob.reply(request, 200, { contact: 'sip:bob@192.0.2.20:5062' });
+  const ok = alice.response(200);
+  const headers = [...ok.values('Record-Route')].reverse().map((route) => `Route: ${route}`);
+  const to = `<${uri}>;tag=callee`;
+  alice.send(message(alice, { method: 'ACK', uri: 'sip:bob@192.0.2.20:5062', to, headers }));
+  bob.request('ACK');
+  alice.send(message(alice, { method: 'CANCEL', branch: 'z9hG4bK-none' }));
+  assert.notEqual(alice.take().header('Proxy-Authenticate') ?? '', 'x');
+});
+
+test('nobody relays through this server without proof', () => {
+  const rig = createAuthRig();
+  const stranger = rig.phone('192.0.2.66');
+  stranger.send(message(stranger, { uri: 'sip:victim@203.0.113.9', callId: 's1' }));
+  stranger.response(407);
+  stranger.send(
+    message(stranger, {
+      method: 'BYE',
+      callId: 's2',
+      uri: 'sip:victim@203.0.113.9',
+      to: '<sip:victim@203.0.113.9>;tag=x',
+      headers: [`Route: <sip:${domain};lr>`],
+    }),
+  );
+  stranger.response(407);
+  stranger.send(
+    message(stranger, {
+      method: 'ACK',
+      callId: 's3',
+      uri: 'sip:victim@203.0.113.9',
+      to: '<sip:victim@203.0.113.9>;tag=x',
+    }),
+  );
+  assert.equal(stranger.waiting, 0);
+});
+
+test('failed attempts are counted for a bounded number of sources', () => {
+  const attempts = createFailedAttempts(2);
+  attempts.add('a');
+  attempts.add('b');
+  assert.equal(attempts.add('a'), 2);
+  attempts.add('c');
+  assert.deepEqual([attempts.count('a'), attempts.count('b'), attempts.count('c')], [2, 0, 1]);
+  assert.equal(attempts.sources, 2);
+});

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Rig, createRig, domain, message, register } from '../core/rig.ts';
+
+function createRedirectRig(): Rig {
+  return createRig(() => ({ listener: () => ({ algorithms: ['MD5'], role: 'redirect' }) }));
+}
+
+test('[S3261-8.3-01] [S3261-8.3-05] a redirect server answers with the contacts and sends nothing', () => {
+  const rig = createRedirectRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  register(bob, 'bob', { contacts: ['<sip:bob@192.0.2.20>;q=0.4', '<sip:bob@192.0.2.21>;q=0.9'] });
+  alice.send(message(alice, { method: 'FOO', headers: ['Require: bar'] }));
+  const answer = alice.response(302);
+  assert.deepEqual(answer.values('Contact'), [
+    '<sip:bob@192.0.2.21>;q=0.900',
+    '<sip:bob@192.0.2.20>;q=0.400',
+  ]);
+  assert.equal(bob.waiting, 0);
+});
+
+test('[S3261-8.3-03] the 302 to an INVITE is repeated until the ACK', () => {
+  const rig = createRedirectRig();
+  const alice = rig.phone('192.0.2.10');
+  register(rig.phone('192.0.2.20'), 'bob');
+  alice.send(message(alice, { branch: 'z9hG4bK-redirect' }));
+  const first = alice.response(302);
+  rig.clock.advance(600);
+  alice.response(302);
+  alice.send(
+    message(alice, {
+      method: 'ACK',
+      branch: 'z9hG4bK-redirect',
+      to: first.header('To') ?? '',
+    }),
+  );
+  rig.clock.advance(10_000);
+  assert.equal(alice.waiting, 0);
+});
+
+test('[S3261-8.3-04] unknown users are 404, never redirected to themselves', () => {
+  const rig = createRedirectRig();
+  const alice = rig.phone('192.0.2.10');
+  alice.send(message(alice, { uri: `sip:nobody@${domain}` }));
+  alice.response(404);
+  register(rig.phone('192.0.2.20'), 'bob', { contacts: ['<sip:bob@192.0.2.20>'] });
+  alice.send(message(alice, { callId: 'x', uri: `sip:bob@${domain}` }));
+  alice.response(302);
+});
