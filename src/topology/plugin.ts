@@ -22,7 +22,7 @@ export type TopologyFactory = (host: TopologyHost) => Topology;
 
 /** What the algorithm does for the overlay. All calls are synchronous. */
 export interface Topology {
-  /** Begins the join (§10.5) through `host`'s bootstrap link; or, with `first` true, forms a ring of one. */
+  /** Begins the join (§10.5) through `host`'s bootstrap link; or, with `first` true, forms a ring of one; `join(true)` also ends a join that waits in vain. */
   join(first: boolean): void;
   /** Sends Leave to the neighbors (§10.9), hands data over, then calls `done` (bounded time). */
   leave(done: () => void): void;

@@ -230,6 +230,11 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
 
   return {
     join(first) {
+      // A node that waits in vain for others may still be told to be the first.
+      if (state === 'joining' && first) {
+        joiner.stop();
+        enterRing();
+      }
       if (state !== 'idle') return;
       if (host.config().nodeIdLength !== nodeIdLength || self.length !== idDigits) {
         trace.log('error', 'chord-node-id-length', { supported: nodeIdLength });

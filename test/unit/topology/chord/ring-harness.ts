@@ -188,12 +188,19 @@ export function createRing(seed: string | number): RingHarness {
     lost: () => void,
   ) {
     const receiver = peers.get(to);
-    if (receiver === undefined || !from.links.has(to)) return later(1, lost);
+    if (receiver === undefined || !from.links.has(to)) {
+      later(1, lost);
+      return;
+    }
     later(hopMs, () => {
-      if (!from.alive || !receiver.alive || !from.links.has(to)) return later(timeoutMs, lost);
+      if (!from.alive || !receiver.alive || !from.links.has(to)) {
+        later(timeoutMs, lost);
+        return;
+      }
       if (receiver.silent) {
         later(500, () => from.links.has(to) && from.topology.linkSuspect(to, true));
-        return later(timeoutMs, lost);
+        later(timeoutMs, lost);
+        return;
       }
       arrive(receiver);
     });
@@ -222,10 +229,14 @@ export function createRing(seed: string | number): RingHarness {
           const reached =
             at !== undefined && at.id !== self && (target.kind === 'resource' || at.id === id);
           if (!reached || !ring.mayAttach(self, at.id)) {
-            return later(timeoutMs, () => done(failure('no answer')));
+            later(timeoutMs, () => done(failure('no answer')));
+            return;
           }
           later(4 * hopMs, () => {
-            if (!me().alive || !at.alive) return later(timeoutMs, () => done(failure('no answer')));
+            if (!me().alive || !at.alive) {
+              later(timeoutMs, () => done(failure('no answer')));
+              return;
+            }
             ring.link(self, at.id);
             if (options.sendUpdate) at.topology.sendUpdateTo(self);
             done(success(at.id));
@@ -249,14 +260,23 @@ export function createRing(seed: string | number): RingHarness {
           via === undefined
             ? me().topology.nextHop(resource)
             : { kind: 'node' as const, nodeId: via };
-        if (start.kind === 'self') return later(0, () => done(success(self)));
-        if (start.kind === 'none') return later(0, () => done(failure('no route')));
+        if (start.kind === 'self') {
+          later(0, () => done(success(self)));
+          return;
+        }
+        if (start.kind === 'none') {
+          later(0, () => done(failure('no route')));
+          return;
+        }
         overLink(
           me(),
           start.nodeId,
           (receiver) => {
             const { at, hops } = walk(receiver, resource, undefined);
-            if (at === undefined) return later(timeoutMs, () => done(failure('timeout')));
+            if (at === undefined) {
+              later(timeoutMs, () => done(failure('timeout')));
+              return;
+            }
             later(2 * hops * hopMs, () => done(success(at.id)));
           },
           () => done(failure('timeout')),
@@ -270,7 +290,10 @@ export function createRing(seed: string | number): RingHarness {
         later(2, () => {
           const id = me().bootstrap;
           const node = id === undefined ? undefined : peers.get(id);
-          if (node === undefined || !node.alive) return done(failure('no bootstrap node'));
+          if (node === undefined || !node.alive) {
+            done(failure('no bootstrap node'));
+            return;
+          }
           ring.link(self, node.id);
           done(success(node.id));
         });
