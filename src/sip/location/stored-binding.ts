@@ -69,7 +69,8 @@ function decodeRow(row: unknown, slackMs: number): Binding | undefined {
   const path = cells[12];
   if (!texts || !numbers || !Array.isArray(path)) return undefined;
   const transport = transports.find((name) => name === cells[9]);
-  if (transport === undefined || !path.every((value) => typeof value === 'string')) return undefined;
+  if (transport === undefined || !path.every((value) => typeof value === 'string'))
+    return undefined;
   return {
     contact: cells[0] as string,
     instance: typeof cells[1] === 'string' ? cells[1] : undefined,
@@ -84,7 +85,7 @@ function decodeRow(row: unknown, slackMs: number): Binding | undefined {
     listener: cells[10] as string,
     flowId: cells[11] as string,
     flowDead: transport !== 'udp',
-    path: path as string[],
+    path: path,
     userAgent: cells[13] as string,
     parameters: cells[14] as string,
     lastRefreshMs: cells[15] as number,

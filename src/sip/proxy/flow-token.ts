@@ -14,6 +14,10 @@ export interface FlowTokens {
   create(flowId: string): string;
   /** The flow id; `undefined` when the token is not genuine. */
   open(token: string): string | undefined;
+  /** The flow id a token claims, unproved. */
+  claim(token: string): string | undefined;
+  /** Compares two tokens without telling by time where they differ. */
+  equal(a: string, b: string): boolean;
   /** True when a user part has the form of a token. */
   isToken(user: string): boolean;
 }
@@ -33,14 +37,24 @@ export function createFlowTokens(keys: readonly Uint8Array[]): FlowTokens {
       return mark + text.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
     },
     open(token) {
-      const text = token.slice(mark.length).replaceAll('-', '+').replaceAll('_', '/');
-      const bytes = base64Decode(text.padEnd(Math.ceil(text.length / 4) * 4, '='));
-      if (bytes === undefined || bytes.length <= tagBytes) return undefined;
+      const bytes = decode(token);
+      if (bytes === undefined) return undefined;
       const given = bytes.subarray(0, tagBytes);
       const id = bytes.subarray(tagBytes);
       const genuine = keys.some((key) => constantTimeEqual(tag(key, id), given));
       return genuine ? latin1Decode(id) : undefined;
     },
+    claim(token) {
+      const bytes = decode(token);
+      return bytes === undefined ? undefined : latin1Decode(bytes.subarray(tagBytes));
+    },
+    equal: (a, b) => constantTimeEqual(latin1Encode(a), latin1Encode(b)),
     isToken: (user) => user.startsWith(mark),
   };
+}
+
+function decode(token: string): Uint8Array | undefined {
+  const text = token.slice(mark.length).replaceAll('-', '+').replaceAll('_', '/');
+  const bytes = base64Decode(text.padEnd(Math.ceil(text.length / 4) * 4, '='));
+  return bytes === undefined || bytes.length <= tagBytes ? undefined : bytes;
 }
