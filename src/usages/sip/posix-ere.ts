@@ -243,11 +243,11 @@ function emitEither(items: readonly Node[], program: Instruction[]): boolean {
 function emitRepeat(item: Node, min: number, max: number, program: Instruction[]): boolean {
   for (let i = 0; i < min; i++) if (!emit(item, program)) return false;
   if (max === Infinity) {
+    const start = program.length;
     const fork = { op: 'split' as const, first: program.length + 1, second: 0 };
     program.push(fork);
     if (!emit(item, program)) return false;
-    const back = program.length;
-    program.push({ op: 'split', first: back - (back - program.indexOf(fork)), second: back + 1 });
+    program.push({ op: 'split', first: start, second: program.length + 1 });
     fork.second = program.length;
     return program.length < limits.usagesSip.patternStates;
   }
