@@ -3,10 +3,16 @@
  * Adapter k: SIP on 127.0.0.(10+k):5060 (UDP, TCP), :5061 (TLS), :5066 (WS); links on :6084; admin on :8080.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { createAdminClient } from '../src/cli/admin-client.ts';
+import { isMember } from '../src/cli/box/membership.ts';
+import { settingsFiles } from '../src/cli/data-dir.ts';
+import { initOverlay } from '../src/cli/init-overlay.ts';
+import { joinOverlay } from '../src/cli/join-overlay.ts';
+import { loadSettings, type Settings } from '../src/node/settings.ts';
 
 const help = `Usage: npm run lab -- --adapters N [--domain lab.example] [--dir DIR] [--keylog FILE] [--config FILE]
 
@@ -49,59 +55,25 @@ try {
 
 async function main(): Promise<void> {
   const authorityDir = join(dir, 'authority');
-  const isNew = !existsSync(join(authorityDir, 'chordial.json'));
-  if (isNew) {
-    mkdirSync(authorityDir, { recursive: true });
-    writeSettings(authorityDir, {
-      domain: values.domain,
+  if (!existsSync(join(authorityDir, 'chordial.json'))) {
+    const remember = {
       authority: { enabled: true, address: '127.0.0.10', port: 8443, publicHost: '127.0.0.10' },
       adapter: { enabled: false },
       admin: { address: '127.0.0.10', port: 8080 },
+    };
+    const settings = settingsWith({ domain: values.domain, ...remember });
+    await initOverlay({
+      dir: authorityDir,
+      settings,
+      remember,
+      bootstrap: ['127.0.0.11:6084'],
+      users: users.map((name) => ({ name, password: `${name}pw` })),
     });
-    await runCli([
-      'init',
-      '--dir',
-      authorityDir,
-      '--bootstrap',
-      '127.0.0.11:6084',
-      ...configFlags(),
-    ]);
   }
   start('authority', authorityDir);
   await reachable('http://127.0.0.10:8080');
-  if (isNew) {
-    for (const user of users) {
-      await runCli(['user', 'add', user, '--dir', authorityDir, '--password-stdin'], `${user}pw\n`);
-    }
-  }
-  const fresh: number[] = [];
-  for (let k = 1; k <= count; k++) {
-    if (!existsSync(join(dir, `adapter-${k}`, 'chordial.json'))) fresh.push(k);
-  }
-  if (fresh.length > 0) {
-    const created = JSON.parse(
-      await runCli([
-        'token',
-        'create',
-        '--uses',
-        String(fresh.length),
-        '--dir',
-        authorityDir,
-        '--json',
-      ]),
-    ) as { token: string };
-    for (let i = 0; i < fresh.length; i += 2) {
-      await Promise.all(fresh.slice(i, i + 2).map((k) => joinOverlay(k, created.token)));
-    }
-  }
-  await Promise.all(
-    Array.from({ length: count }, async (_, index) => {
-      const k = index + 1;
-      // The first adapter is the bootstrap node of the others.
-      if (k > 1) await reachable('http://127.0.0.11:8080');
-      start(`adapter-${k}`, join(dir, `adapter-${k}`));
-    }),
-  );
+  await joinMissing(authorityDir);
+  for (let k = 1; k <= count; k++) start(`adapter-${k}`, join(dir, `adapter-${k}`));
   await ringComplete();
   for (let k = 1; k <= count; k++) {
     const status = await statusOf(k);
@@ -118,36 +90,62 @@ async function main(): Promise<void> {
   console.log('{"ready":true}');
 }
 
-async function joinOverlay(k: number, token: string): Promise<void> {
-  const folder = join(dir, `adapter-${k}`);
-  mkdirSync(folder, { recursive: true });
-  const address = `127.0.0.${10 + k}`;
-  const settings = {
-    link: { address, keyLog: values.keylog === undefined ? '' : resolve(values.keylog) },
-    sip: { address },
-    admin: { address, port: 8080 },
-  };
-  const settingsFile = join(folder, 'lab.json');
-  writeFileSync(settingsFile, JSON.stringify(settings, undefined, 2));
-  await runCli(
-    ['join', '--token-stdin', '--dir', folder, '--config', settingsFile, ...configFlags()],
-    `${token}\n`,
-  );
+/** Makes members of the adapters that are none yet. */
+async function joinMissing(authorityDir: string): Promise<void> {
+  const missing: number[] = [];
+  for (let k = 1; k <= count; k++) {
+    if (!isMember(join(dir, `adapter-${k}`))) missing.push(k);
+  }
+  if (missing.length === 0) return;
+  const client = createAdminClient(settingsOfDirectory(authorityDir), authorityDir);
+  const { token } = (await client.send('POST', '/api/tokens', {
+    uses: missing.length,
+    lifetimeS: 3600,
+  })) as { token: string };
+  for (const k of missing) {
+    const address = `127.0.0.${10 + k}`;
+    const remember = {
+      link: {
+        address,
+        keyLog: values.keylog === undefined ? '' : resolve(values.keylog),
+      },
+      sip: { address },
+      admin: { address, port: 8080 },
+    };
+    await joinOverlay({
+      dir: join(dir, `adapter-${k}`),
+      settings: settingsWith({}),
+      token,
+      remember,
+    });
+  }
 }
 
-function configFlags(): string[] {
-  return values.config === undefined ? [] : ['--config', resolve(values.config)];
+/** Defaults, the values given, and the file of --config. */
+function settingsWith(given: object): Settings {
+  const file = join(mkdtempSync(join(tmpdir(), 'chordial-lab-')), 'settings.json');
+  writeFileSync(file, JSON.stringify(given));
+  return loaded([file, ...configFiles()]);
 }
 
-function writeSettings(folder: string, settings: object): void {
-  writeFileSync(join(folder, 'chordial.json'), JSON.stringify(settings, undefined, 2));
+function settingsOfDirectory(folder: string): Settings {
+  return loaded(settingsFiles(folder, []));
+}
+
+function loaded(files: readonly string[]): Settings {
+  const settings = loadSettings(files, {}, {});
+  if (!settings.ok) throw new Error(settings.error);
+  return settings.value;
+}
+
+function configFiles(): string[] {
+  return values.config === undefined ? [] : [resolve(values.config)];
 }
 
 function start(name: string, folder: string): void {
   const log = openSync(join(folder, 'log.jsonl'), 'a', 0o600);
-  const extra = existsSync(join(folder, 'lab.json')) ? ['--config', join(folder, 'lab.json')] : [];
-  const flags = name === 'authority' ? [] : configFlags();
-  const child = spawn(process.execPath, [cli, 'start', '--dir', folder, ...extra, ...flags], {
+  const extra = name === 'authority' ? [] : configFiles().flatMap((file) => ['--config', file]);
+  const child = spawn(process.execPath, [cli, 'start', '--dir', folder, ...extra], {
     stdio: ['ignore', 'ignore', log],
   });
   children.push(child);
@@ -222,23 +220,6 @@ async function reachable(url: string): Promise<void> {
     }
   }
   throw new Error(`${url} does not answer; logs are in ${dir}.`);
-}
-
-/** Runs one chordial command and yields its standard output. */
-async function runCli(args: readonly string[], input = ''): Promise<string> {
-  return await new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [cli, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
-    let output = '';
-    let errors = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-    child.on('close', (code) => {
-      if (code === 0) resolve(output);
-      else
-        reject(new Error(`chordial ${args[0] ?? ''} failed (${String(code)}): ${errors}${output}`));
-    });
-    child.stdin.end(input);
-  });
 }
 
 async function stop(code: number): Promise<void> {

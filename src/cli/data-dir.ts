@@ -62,3 +62,16 @@ function merged(base: object, over: object): object {
 function isGroup(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** `a.b=c` flags as a settings object, kept as text; the schema coerces them when read. */
+export function rememberedFlags(flags: Readonly<Record<string, string>>): object {
+  const settings: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(flags)) {
+    const parts = key.split('.');
+    const last = parts.pop() ?? '';
+    let group = settings;
+    for (const part of parts) group = (group[part] ??= {}) as Record<string, unknown>;
+    group[last] = value;
+  }
+  return settings;
+}

@@ -10,7 +10,7 @@ import {
 import type { AuthorityAdmin } from '../../admin/sources.ts';
 import type { Settings } from '../../node/settings.ts';
 import { CommandError } from '../command.ts';
-import { machineAddresses } from './overlay-role.ts';
+import { machineAddresses } from './own-addresses.ts';
 import { openBoxStore, type Platform } from './platform.ts';
 
 export interface AuthorityRole {

@@ -1,5 +1,4 @@
 /** The overlay side of a box: its peer with real links, and the ports on which others connect. */
-import { networkInterfaces } from 'node:os';
 import type { KeyObject } from 'node:crypto';
 import type { Identity, Verifier } from '../../ports/certificates.ts';
 import type { TransportAddress } from '../../ports/connection.ts';
@@ -10,11 +9,13 @@ import type { Store } from '../../ports/store.ts';
 import type { HostTrace } from '../../node/trace.ts';
 import type { Settings } from '../../node/settings.ts';
 import { createDialer, listenSecure, openKeyLog, type SecureListener } from '../../node/tls.ts';
-import { createOverlay } from '../../overlay/overlay.ts';
-import type { OverlayPeer } from '../../overlay/peer-api.ts';
+import { createOverlay } from '../../overlay/peer.ts';
+import type { OverlayDependencies, OverlayPeer } from '../../overlay/peer-api.ts';
+import type { KindRegistry } from '../../storage/kinds.ts';
 import { createChord } from '../../topology/chord/chord.ts';
 import { applicationIds } from '../../wire/reload/app-attach.ts';
 import { CommandError } from '../command.ts';
+import { isSpecific, machineAddresses } from './own-addresses.ts';
 
 export interface OverlayRoleOptions {
   readonly settings: Settings;
@@ -26,6 +27,8 @@ export interface OverlayRoleOptions {
   readonly store: Store;
   readonly trace: HostTrace;
   readonly verifier: Verifier;
+  readonly kinds: KindRegistry;
+  readonly onConfigUpdate: NonNullable<OverlayDependencies['onConfigUpdate']>;
 }
 
 export interface OverlayRole {
@@ -43,9 +46,12 @@ const maxConnections = 1000;
 export async function createOverlayRole(options: OverlayRoleOptions): Promise<OverlayRole> {
   const { settings, identity, privateKey, trace, verifier } = options;
   const { link } = settings;
-  const keyLog = link.keyLog === '' ? undefined : openKeyLog(link.keyLog);
-  const chain = [identity.certificate, ...identity.chain];
-  const tls = { verifier, trace, identity: () => ({ privateKey, chain }), keyLog };
+  const keyLog =
+    link.keyLog === ''
+      ? undefined
+      : openKeyLog(link.keyLog, (error) => trace.log('error', 'key-log-failed', { error }));
+  const shown = { privateKey, chain: [identity.certificate, ...identity.chain] };
+  const tls = { verifier, trace, identity: () => shown, keyLog };
   const addresses = publicAddresses(settings);
   const at = (port: number): TransportAddress[] => addresses.map((address) => ({ address, port }));
   const { sip, sips } = applicationIds;
@@ -97,7 +103,8 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
       const bootstrap = bootstrapNodes(options.config, settings);
       const own = new Set(at(link.port).map(text));
       const others = bootstrap.filter((node) => !own.has(text(node)));
-      overlay.start({ bootstrap: others.length === 0 ? 'first' : others });
+      const started = overlay.start({ bootstrap: others.length === 0 ? 'first' : others });
+      if (!started.ok) throw new CommandError(started.error);
     },
     async stop() {
       await new Promise<void>((resolve) => overlay.stop(resolve));
@@ -123,27 +130,9 @@ function text(address: TransportAddress): string {
   return `${address.address}:${address.port}`;
 }
 
-/** A listening address that is one address, not "all of them". */
-export function isSpecific(address: string): boolean {
-  return address !== '0.0.0.0' && address !== '::';
-}
-
 /** Where other boxes reach this one: as set, else the listening address, else all of this machine's. */
 export function publicAddresses(settings: Settings): readonly string[] {
   const { publicAddresses: given, address } = settings.link;
   if (given.length > 0) return given;
   return isSpecific(address) ? [address] : machineAddresses();
-}
-
-/** Addresses of the machine, outward ones first, loopback last. */
-export function machineAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
-  const usable = all.filter((entry) => !entry.address.startsWith('fe80:'));
-  const outward = usable.filter((entry) => !entry.internal).map((entry) => entry.address);
-  const loopback = usable.filter((entry) => entry.internal).map((entry) => entry.address);
-  return [...outward.sort(byFamily), ...loopback.sort(byFamily)];
-}
-
-function byFamily(a: string, b: string): number {
-  return Number(a.includes(':')) - Number(b.includes(':'));
 }

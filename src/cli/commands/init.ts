@@ -1,6 +1,6 @@
 import { initOverlay } from '../init-overlay.ts';
 import { parseCommand, print, type Command } from '../command.ts';
-import { settingsOf } from '../data-dir.ts';
+import { rememberedFlags, settingsOf } from '../data-dir.ts';
 
 const help = `Usage: chordial init [--bootstrap ADDRESS:PORT]
 
@@ -20,6 +20,7 @@ export const initCommand: Command = {
     const created = await initOverlay({
       dir: parsed.dir,
       settings: settingsOf(parsed),
+      remember: rememberedFlags(parsed.flags),
       bootstrap: typeof bootstrap === 'string' ? [bootstrap] : [],
     });
     print(parsed.json, created, [

@@ -1,6 +1,6 @@
 import { joinOverlay } from '../join-overlay.ts';
 import { CommandError, parseCommand, print, readSecret, type Command } from '../command.ts';
-import { settingsOf } from '../data-dir.ts';
+import { rememberedFlags, settingsOf } from '../data-dir.ts';
 
 const help = `Usage: chordial join TOKEN
        chordial join --token-stdin
@@ -21,7 +21,12 @@ export const joinCommand: Command = {
         ? await readSecret('Token')
         : (parsed.positionals[0] ?? '');
     if (token === '') throw new CommandError(`join needs a token\n\n${help}`, 2);
-    const joined = await joinOverlay({ dir: parsed.dir, settings: settingsOf(parsed), token });
+    const joined = await joinOverlay({
+      dir: parsed.dir,
+      settings: settingsOf(parsed),
+      token,
+      remember: rememberedFlags(parsed.flags),
+    });
     print(parsed.json, joined, [
       `Joined ${joined.domain} as node ${joined.nodeId}.`,
       `Next: chordial start --dir ${parsed.dir}`,

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { settingsFiles, settingsOf } from '../data-dir.ts';
+import { rememberedFlags, settingsFiles, settingsOf } from '../data-dir.ts';
 import { initOverlay } from '../init-overlay.ts';
 import { parseCommand, print, type Command } from '../command.ts';
 import { authorityDirectory } from '../box/authority-role.ts';
-import { machineAddresses, isSpecific } from '../box/overlay-role.ts';
+import { machineAddresses, isSpecific } from '../box/own-addresses.ts';
 import { runBox } from '../run-box.ts';
 import { newPassword } from './user.ts';
 
@@ -61,16 +61,3 @@ export const quickstartCommand: Command = {
     });
   },
 };
-
-/** `a.b=c` flags as a settings object, kept as text; the schema coerces them when read. */
-export function rememberedFlags(flags: Readonly<Record<string, string>>): object {
-  const settings: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(flags)) {
-    const parts = key.split('.');
-    const last = parts.pop() ?? '';
-    let group = settings;
-    for (const part of parts) group = (group[part] ??= {}) as Record<string, unknown>;
-    group[last] = value;
-  }
-  return settings;
-}

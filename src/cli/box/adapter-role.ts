@@ -1,0 +1,203 @@
+/** The adapter side of a box: an overlay peer coupled to a SIP server. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAdapter, type Adapter } from '../../adapter/adapter.ts';
+import type { Outcome } from '../../base/outcome.ts';
+import { createFeedFollower, type FeedFollower } from '../../node/feed-follower.ts';
+import { createIdentity } from '../../node/identity.ts';
+import type { Settings } from '../../node/settings.ts';
+import { createSipTransports } from '../../node/sip-transports.ts';
+import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
+import type { Flow } from '../../ports/flow.ts';
+import { defaultSipSettings, type SipSettings } from '../../sip/core/settings.ts';
+import { createStreamFramer } from '../../sip/message/stream-framer.ts';
+import { createKindRegistry } from '../../storage/kinds.ts';
+import { sipRegistrationKind } from '../../usages/sip/kind.ts';
+import { CommandError } from '../command.ts';
+import { createConfigurationKeeper } from './configuration-keeper.ts';
+import { loadMembership } from './membership.ts';
+import { createOverlayRole } from './overlay-role.ts';
+import { addressFacing, isSpecific, ownHosts } from './own-addresses.ts';
+import { openBoxStore, type Platform } from './platform.ts';
+import { sipListeners } from './sip-listeners.ts';
+import { lookupForAdmin } from './lookup.ts';
+import { version } from './version.ts';
+
+export interface AdapterRole {
+  readonly overlay: OverlayPeer;
+  /** Serves phones and joins the ring. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  status(): object;
+  ring(): object;
+  lookup(aor: string): Promise<Outcome<object>>;
+}
+
+export async function createAdapterRole(
+  settings: Settings,
+  dir: string,
+  platform: Platform,
+): Promise<AdapterRole> {
+  const { clock, trace, verifier, signatures } = platform;
+  const membership = loadMembership(dir, verifier);
+  const { nodeKey, nodeCertificate, configuration } = membership;
+  const directory = join(dir, 'store');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const store = await openBoxStore(directory);
+  const keeper = createConfigurationKeeper({ ...platform, dir, initial: configuration });
+  const identity = createIdentity(nodeKey, nodeCertificate, [], signatures);
+
+  const created = createFeedFollower({
+    ...platform,
+    store,
+    overlayName: membership.overlayName,
+    url: membership.url,
+    ...enrollmentUrl(configuration.config.enrollmentServers),
+    rootCertificates: configuration.config.rootCertificates,
+    account: membership.account,
+    password: membership.password,
+    nodeCertificate,
+    nodeKey,
+    keyType: settings.identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256',
+  });
+  if (!created.ok) throw new CommandError(storeAdvice(directory, created.error));
+  const follower = created.value;
+
+  const kinds = createKindRegistry();
+  kinds.register(sipRegistrationKind(() => keeper.current()));
+  const overlayRole = await createOverlayRole({
+    ...platform,
+    settings,
+    identity,
+    privateKey: nodeKey,
+    config: keeper.current(),
+    store,
+    kinds,
+    onConfigUpdate: (update, done) => keeper.onConfigUpdate(update, done),
+  });
+  const { overlay } = overlayRole;
+
+  const hosts = ownHosts(
+    [settings.sip.address, ...settings.sip.listeners.map((listener) => listener.address)],
+    settings.sip.aliases,
+  );
+  const listeners = await sipListeners(settings, dir, hosts);
+  const policies = new Map(listeners.map((listener) => [listener.name, listener.policy]));
+  const transports = createSipTransports({
+    listeners,
+    events: {
+      message: (flow, bytes) => adapter.receive(flow, bytes),
+      closed: (flow) => adapter.flowClosed(flow),
+    },
+    trace,
+    createFramer: createStreamFramer,
+  });
+  const adapter: Adapter = createAdapter({
+    ...platform,
+    overlay,
+    store,
+    accounts: follower.accounts,
+    identityFor: (aor) => follower.identityFor(aor),
+    opener: transports.opener,
+    ownHosts: () => hosts,
+    ownPorts: () => new Set(listeners.map((listener) => listener.port)),
+    advertised,
+    listener: (name) => policies.get(name) ?? { algorithms: ['MD5'], role: 'proxy' },
+    settings: {
+      sip: sipSettings(settings),
+      unprovedCaller: settings.sip.callerPolicy === 'anonymise' ? 'anonymise' : 'refuse',
+    },
+  });
+
+  keeper.onChange((config) => overlay.updateConfig(config));
+  follower.onConfig((document) => keeper.offer(document, () => undefined));
+  follower.onIdentity((aor, userIdentity) => {
+    overlay.hostIdentity(userIdentity);
+    adapter.identityChanged(aor);
+  });
+  overlay.onChange((what) => {
+    if (what === 'state' && overlay.state() === 'joined') adapter.overlayReady();
+  });
+
+  return {
+    overlay,
+    async start() {
+      await transports.start().catch((error: unknown) => {
+        throw new CommandError(`SIP: ${(error as Error).message}`);
+      });
+      adapter.start();
+      for (const { aor } of follower.accounts.accounts()) {
+        const known = follower.identityFor(aor);
+        if (known !== undefined) overlay.hostIdentity(known);
+      }
+      follower.start(keeper.current().sequence);
+      overlayRole.join();
+    },
+    async stop() {
+      await new Promise<void>((resolve) => adapter.stop({ retire: false }, resolve));
+      await transports.close();
+      await overlayRole.stop();
+      await follower.stop();
+      await store.close();
+    },
+    status: () => ({
+      nodeId: overlay.nodeId,
+      ring: ringOf(overlay.snapshot()),
+      ...statusOf(adapter, follower, overlay.snapshot()),
+    }),
+    ring: () => ringOf(overlay.snapshot()),
+    lookup: async (aor) => await lookupForAdmin(adapter, clock, aor),
+  };
+}
+
+function enrollmentUrl(servers: readonly string[]): { enrollmentUrl?: string } {
+  const [first] = servers;
+  return first === undefined ? {} : { enrollmentUrl: first };
+}
+
+function storeAdvice(directory: string, problem: string): string {
+  return `${problem}. The store is ${directory}: restore it from a backup, or move it away; the box then fetches accounts anew and phones register again.`;
+}
+
+/** A flow on a wildcard listener shows the address that faces the phone. */
+function advertised(flow: Flow): { host: string; port: number } | undefined {
+  if (isSpecific(flow.local.address)) return undefined;
+  return { host: addressFacing(flow.remote.address), port: flow.local.port };
+}
+
+function sipSettings(settings: Settings): SipSettings {
+  const { registrar, sip } = settings;
+  return {
+    registrar: {
+      ...defaultSipSettings.registrar,
+      minExpiresS: registrar.minExpiresS,
+      maxExpiresS: registrar.maxExpiresS,
+      defaultExpiresS: registrar.defaultExpiresS,
+    },
+    proxy: { ...defaultSipSettings.proxy, timerCMs: sip.timerCMs },
+    auth: {
+      ...defaultSipSettings.auth,
+      challengeRequests: sip.authenticate,
+      nonceLifetimeS: sip.nonceLifetimeS,
+    },
+    serverName: `Chordial/${version}`,
+  };
+}
+
+function ringOf(snapshot: OverlaySnapshot): object {
+  return { ...snapshot.topology, links: snapshot.links };
+}
+
+function statusOf(adapter: Adapter, follower: FeedFollower, overlay: OverlaySnapshot): object {
+  const { sip, publications, registrations, connections } = adapter.snapshot();
+  return {
+    configSequence: overlay.configSequence,
+    storage: overlay.storage,
+    pending: overlay.pending,
+    sip,
+    publications,
+    registrations: registrations.map(({ state, ...rest }) => ({ ...rest, overlay: state })),
+    connections,
+    authority: follower.state(),
+  };
+}
