@@ -98,7 +98,9 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       redirector.redirect(transaction, routed.request);
       return;
     }
-    if (inDialog || !settings.auth.challengeRequests || isOutsideCall(routed.request, policy)) {
+    // A dialog we recorded on this very flow needs no proof again; from another flow it does.
+    const known = inDialog && routed.fromRecordedFlow;
+    if (known || !settings.auth.challengeRequests || isOutsideCall(routed.request, policy)) {
       proxy.forward(transaction, routed, { user: undefined, fromOverlay: false });
       return;
     }
@@ -108,7 +110,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       return;
     }
     const { user } = auth.account;
-    const refusal = identityRefusal(routed.request, user, domains);
+    const refusal = inDialog ? undefined : identityRefusal(routed.request, user, domains);
     if (refusal !== undefined) refuse(transaction, refusal);
     else proxy.forward(transaction, routed, { user, fromOverlay: false });
   }

@@ -66,7 +66,11 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
       const flowId = genuineFlowId(user);
       return flowId === undefined ? { kind: 'forged' } : { kind: 'flow', flowId };
     },
-    openRoute(uri, _context, done) {
+    openRoute(uri, context, done) {
+      if (context.authenticated !== true) {
+        done(failure(sipFailure(403, 'Relaying Denied')));
+        return giveUpNothing;
+      }
       const parsed = parseUri(uri);
       const target = parsed.ok ? flowTarget(parsed.value) : undefined;
       if (target === undefined) {

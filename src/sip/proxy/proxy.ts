@@ -84,7 +84,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       refuse(transaction, sipFailure(440, 'Max-Breadth Exceeded'));
       return;
     }
-    const direct = directTarget(routed, transaction.flow);
+    const direct = directTarget(routed, transaction.flow, sender);
     const plan = planForwarding(
       routed,
       transaction.flow,
@@ -146,11 +146,16 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
   }
 
   /** The next hop when Route values or an own flow token name it; then nothing is looked up. */
-  function directTarget(routed: RoutedRequest, flow: Flow): ProxyTarget | undefined {
+  function directTarget(
+    routed: RoutedRequest,
+    flow: Flow,
+    sender: Sender,
+  ): ProxyTarget | undefined {
     const { request } = routed;
+    const context = { request, flow, authenticated: sender.user !== undefined };
     const { flowId, nextRoute } = routed;
     if (nextRoute !== undefined) {
-      return target(request, 'route', (done) => hops.openRoute(nextRoute, { request, flow }, done));
+      return target(request, 'route', (done) => hops.openRoute(nextRoute, context, done));
     }
     if (flowId !== undefined) {
       return target(request, 'flow', (done) => {
@@ -163,7 +168,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     if (!routed.recorded || !parsedUri.ok || aorOf(parsedUri.value, domains) !== undefined) {
       return undefined;
     }
-    return target(request, 'uri', (done) => hops.openRoute(request.uri, { request, flow }, done));
+    return target(request, 'uri', (done) => hops.openRoute(request.uri, context, done));
   }
 
   function target(request: SipRequest, label: string, open: ProxyTarget['open']): ProxyTarget {
@@ -183,7 +188,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
   }
 
   function forwardAck(routed: RoutedRequest, flow: Flow, sender: Sender): void {
-    const direct = directTarget(routed, flow);
+    const direct = directTarget(routed, flow, sender);
     if (direct === undefined) {
       ackDrops.add();
       return;

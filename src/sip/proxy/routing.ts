@@ -18,6 +18,8 @@ export interface RoutedRequest {
   readonly flowId: string | undefined;
   /** At least one own Route carried a genuine flow token: the sender takes part in a dialog we recorded. */
   readonly recorded: boolean;
+  /** One of those tokens names the very flow the request came on: the sender is who we recorded. */
+  readonly fromRecordedFlow: boolean;
   /** Spelling of the phone at the end of the last own Route. */
   readonly spelling: PhoneSpelling | undefined;
   /** URI of the next foreign Route value. */
@@ -43,6 +45,7 @@ export function readRoutes(
   let own = 0;
   let flowId: string | undefined;
   let recorded = false;
+  let fromRecordedFlow = false;
   let lastOwn = '';
   let nextRoute: string | undefined;
   for (const value of values) {
@@ -62,6 +65,7 @@ export function readRoutes(
     lastOwn = route.value.uri;
     flowId = meaning.kind === 'flow' ? meaning.flowId : undefined;
     recorded ||= meaning.kind === 'flow';
+    fromRecordedFlow ||= flowId === flow.id;
   }
   const stripped = own === 0 ? request : withRoutes(request, values.slice(own));
   return {
@@ -70,6 +74,7 @@ export function readRoutes(
       request: nextRoute === undefined ? normalise(stripped, flow, domains) : stripped,
       flowId,
       recorded,
+      fromRecordedFlow,
       spelling: own === 0 ? undefined : readSpelling(lastOwn, domains),
       nextRoute,
     },
@@ -81,6 +86,7 @@ function unrouted(request: SipRequest): RoutedRequest {
     request,
     flowId: undefined,
     recorded: false,
+    fromRecordedFlow: false,
     spelling: undefined,
     nextRoute: undefined,
   };

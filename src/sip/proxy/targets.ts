@@ -86,10 +86,16 @@ export interface HopAddressing {
   /**
    * Finds or opens the flow to the next hop: a foreign Route value, or the Request-URI when no Route is
    * left. `done` exactly once, later or inside the call; the returned function gives up.
+   * `authenticated` says that the sender proved an account: without it nothing may be relayed to places
+   * that only the message names.
    */
   openRoute(
     uri: string,
-    context: { readonly request: SipRequest; readonly flow: Flow },
+    context: {
+      readonly request: SipRequest;
+      readonly flow: Flow;
+      readonly authenticated?: boolean;
+    },
     done: (outcome: Outcome<Flow, SipFailure>) => void,
   ): () => void;
 }

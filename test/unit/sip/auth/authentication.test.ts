@@ -223,6 +223,31 @@ test('nobody relays through this server without proof', () => {
   assert.equal(stranger.waiting, 0);
 });
 
+test('a flow token learned elsewhere opens no door', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  const thief = rig.phone('192.0.2.66');
+  const victim = rig.phone('203.0.113.9');
+  register(bob, 'bob');
+  invite(alice, 'alice', 'alicepw');
+  alice.response(100);
+  const routes = bob.request('INVITE').values('Record-Route');
+  const headers = routes.map((route) => `Route: ${route}`);
+  const to = `<${uri}>;tag=forged`;
+  thief.send(
+    message(thief, { method: 'INFO', callId: 't1', uri: 'sip:x@203.0.113.9', to, headers }),
+  );
+  thief.response(407);
+  // Even on its own flow a dialog leads to no place that only the message names.
+  const onward = [...headers, 'Route: <sip:203.0.113.9:5062;lr>'];
+  bob.send(
+    message(bob, { method: 'INFO', callId: 't2', uri: 'sip:x@203.0.113.9', to, headers: onward }),
+  );
+  bob.response(403);
+  assert.equal(victim.waiting, 0);
+});
+
 test('failed attempts are counted for a bounded number of sources', () => {
   const attempts = createFailedAttempts(2);
   attempts.add('a');
