@@ -66,7 +66,8 @@ interface OwnAttach {
 export function createAttacher(dependencies: AttachDependencies): Attacher {
   const { self, clock, links, transactions, trace, later } = dependencies;
   const own = new Set<OwnAttach>();
-  const answering = new Set<NodeId>();
+  /** Requesters being dialed, and whether an Update is owed to them then. */
+  const answering = new Map<NodeId, boolean>();
   const failed = trace.counter('overlay_attaches_total', { result: 'failed' });
   const succeeded = trace.counter('overlay_attaches_total', { result: 'linked' });
   const collided = trace.counter('overlay_attaches_total', { result: 'collision' });
@@ -163,7 +164,9 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
       request.refuse(errorCodes.incompatibleWithOverlay, 'no TLS-TCP-FH-NO-ICE candidate');
       return;
     }
-    if (collides(requester) || answering.has(requester)) {
+    const dialing = answering.get(requester);
+    if (collides(requester) || dialing !== undefined) {
+      if (dialing === false) answering.set(requester, decoded.value.sendUpdate);
       collided.add();
       request.refuse(errorCodes.inProgress, '');
       return;
@@ -199,8 +202,9 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
       if (sendUpdate) later(() => dependencies.sendUpdateTo(requester));
       return;
     }
-    answering.add(requester);
+    answering.set(requester, sendUpdate);
     dialInOrder(dependencies.dialer, targets, (outcome) => {
+      const owed = answering.get(requester) === true;
       answering.delete(requester);
       const added = outcome.ok ? links.add(outcome.value, requester) : outcome;
       if (!added.ok) {
@@ -208,7 +212,7 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
         failed.add();
         return;
       }
-      if (sendUpdate) dependencies.sendUpdateTo(requester);
+      if (owed) dependencies.sendUpdateTo(requester);
     });
   }
 

@@ -78,8 +78,8 @@ test('[R6940-6.1.2-05] [R6940-6.3.2-07] [R6940-6.1-03] a forwarded request gains
   });
   const got = b.received[0];
   assert.deepEqual(got?.header.viaList, [...via, node(a.nodeId)]);
-  assert.equal(got?.header.ttl, 6);
-  assert.deepEqual(got?.header.destinationList, [node(b.nodeId)]);
+  assert.equal(got.header.ttl, 6);
+  assert.deepEqual(got.header.destinationList, [node(b.nodeId)]);
 });
 
 test('[R6940-6.1.1-04] the own Node-ID at the head is removed', () => {
@@ -233,7 +233,7 @@ test('[R6940-6.3.2.1-04] [R6940-6.3.2.1-05] [R6940-6.3.2.1-06] [R6940-6.5.4-01] 
     (message) => message.payload.contents.messageCode === messageCodes.configUpdateReq,
   );
   assert.equal(update?.header.configurationSequence, 65_535);
-  assert.deepEqual(update?.header.destinationList, [node(a.nodeId)]);
+  assert.deepEqual(update.header.destinationList, [node(a.nodeId)]);
   const newer = a.exchange({ header: { configurationSequence: 23 } });
   assert.equal(errorOf(newer[0]), errorCodes.configTooNew);
   assert.equal(newer.length, 1);
