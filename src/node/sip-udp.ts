@@ -23,6 +23,9 @@ export type StunHandler = (
   reply: (bytes: Uint8Array) => void,
 ) => void;
 
+/** What fits a UDP datagram over IPv4. */
+const largestDatagram = 65_507;
+
 interface UdpDeps {
   readonly listener: SipListener;
   readonly events: FlowEvents;
@@ -72,8 +75,9 @@ export function createSipUdpSocket(deps: UdpDeps): SipUdpSocket {
     }
 
     send(bytes: Uint8Array): boolean {
-      if (!open) return false;
-      socket.send(bytes, this.remote.port, this.remote.address, sent);
+      if (!open || bytes.length > largestDatagram) return false;
+      // Without a callback: it would cost a tick for every datagram, and says nothing about delivery.
+      socket.send(bytes, this.remote.port, this.remote.address);
       return true;
     }
 
@@ -81,10 +85,6 @@ export function createSipUdpSocket(deps: UdpDeps): SipUdpSocket {
     close(): void {
       return;
     }
-  }
-
-  function sent(error: Error | null): void {
-    if (error !== null) sendErrors.add();
   }
 
   function flowTo(remote: TransportAddress): UdpFlow {
@@ -111,7 +111,7 @@ export function createSipUdpSocket(deps: UdpDeps): SipUdpSocket {
       // Keep-alives of phones (CRLF, NUL) and STUN, whose first two bits are zero.
       if (bytes.length >= 20 && first < 4 && stun !== undefined) {
         stun(bytes, { address: remote.address, port: remote.port }, (reply) => {
-          if (open) socket.send(reply, remote.port, remote.address, sent);
+          if (open) socket.send(reply, remote.port, remote.address);
         });
         return;
       }

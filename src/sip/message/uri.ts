@@ -13,7 +13,7 @@ export interface SipUri {
   /** As received; an IPv6 reference keeps its brackets; for other schemes everything after the colon. */
   readonly host: string;
   readonly port: number | undefined;
-  /** Lower-case names, values as received, `undefined` for a flag. */
+  /** Lower-case names without needless escapes, values as received, `undefined` for a flag. */
   readonly params: ReadonlyMap<string, string | undefined>;
   /** Text after `?`. */
   readonly headers: string | undefined;
@@ -128,7 +128,7 @@ function parseUriParams(
     if (next < 0 || next > end) next = end;
     const param = text.slice(i + 1, next);
     const equals = param.indexOf('=');
-    const name = (equals < 0 ? param : param.slice(0, equals)).toLowerCase();
+    const name = normalizeEscapes(equals < 0 ? param : param.slice(0, equals)).toLowerCase();
     if (name === '') return undefined;
     if (!params.has(name)) params.set(name, equals < 0 ? undefined : param.slice(equals + 1));
     i = next;
