@@ -33,6 +33,8 @@ export interface Peer {
   /** What its last Update said, nearest first, bounded. */
   predecessors: readonly NodeId[];
   successors: readonly NodeId[];
+  /** Its last Update had us among its neighbors. */
+  namesUs: boolean;
   /** Tables last announced to it, to leave out repetitions. */
   announced: Neighbors | undefined;
 }
@@ -151,6 +153,7 @@ function newPeer(id: NodeId, index: number): Peer {
     ours: false,
     predecessors: [],
     successors: [],
+    namesUs: false,
     announced: undefined,
   };
 }

@@ -34,6 +34,7 @@ export function rememberLists(peer: Peer, lists: Neighbors, self: NodeId): reado
     ...peer.successors.filter((id) => passedOver(id, peer.id, lists.successors, false)),
     ...peer.predecessors.filter((id) => passedOver(id, peer.id, lists.predecessors, true)),
   ];
+  peer.namesUs = lists.predecessors.includes(self) || lists.successors.includes(self);
   peer.predecessors = lists.predecessors.filter((id) => id !== self);
   // Ourselves stay in: routing wants to know whether the peer takes us for its successor.
   peer.successors = lists.successors;

@@ -3,7 +3,6 @@
  * the partition check, and closing links that nobody needs.
  */
 import type { NodeId } from '../../base/ids.ts';
-import { limits } from '../../base/limits.ts';
 import type { Timer } from '../../ports/clock.ts';
 import { randomUnit } from '../../ports/random.ts';
 import { encodeToBytes } from '../../wire/codec.ts';
@@ -96,21 +95,26 @@ export function createStabiliser(dependencies: StabiliserDependencies): Stabilis
 
   function discover(): void {
     if (host.discoverBootstrap !== undefined) {
+      const linked = new Set(host.linkedNodes());
       host.discoverBootstrap((outcome) => {
-        if (outcome.ok && inRing()) checkPartition(outcome.value);
+        if (outcome.ok && inRing()) checkPartition(outcome.value, linked.has(outcome.value));
       });
       return;
     }
     const bootstrap = host.bootstrapPeer();
-    if (bootstrap !== undefined) checkPartition(bootstrap);
+    if (bootstrap !== undefined) checkPartition(bootstrap, true);
   }
 
   /** Asks through the bootstrap node who follows us; somebody else than our successor: merge. */
-  function checkPartition(bootstrap: NodeId): void {
+  function checkPartition(bootstrap: NodeId, wasLinked: boolean): void {
     host.pingResource(after(self), bootstrap, (outcome) => {
-      if (!outcome.ok || !inRing()) return;
-      const found = outcome.value;
-      if (found === self || found === peers.neighbors().successors[0]) return;
+      if (!inRing()) return;
+      const found = outcome.ok ? outcome.value : self;
+      if (found === self || found === peers.neighbors().successors[0]) {
+        // The link was made for this question; bootstrap nodes would gather one from every peer.
+        if (!wasLinked && !isNeeded(bootstrap)) host.closeLink(bootstrap, 'not needed any more');
+        return;
+      }
       partitions.add();
       host.trace.log('warn', 'chord-partition', { found, bootstrap });
       const alone = isIsolated();
@@ -119,7 +123,7 @@ export function createStabiliser(dependencies: StabiliserDependencies): Stabilis
         if (alone) sendJoin(found);
       };
       if (host.isLinked(found)) meet();
-      else learner.attach(found, bootstrap, (linked) => linked && inRing() && meet());
+      else learner.attach(found, bootstrap, (made) => made && inRing() && meet());
     });
   }
 
@@ -144,16 +148,17 @@ export function createStabiliser(dependencies: StabiliserDependencies): Stabilis
   }
 
   function uselessLinks(): NodeId[] {
-    const { predecessors, successors } = peers.neighbors();
-    const needed = new Set([...predecessors, ...successors, ...peers.fingers().ids()]);
     const found: NodeId[] = [];
-    for (const peer of peers.all()) {
-      if (!peer.ours || needed.has(peer.id)) continue;
-      if (peer.successors.slice(0, limits.topology.neighborsPerSide).includes(self)) continue;
-      if (peer.predecessors.slice(0, limits.topology.neighborsPerSide).includes(self)) continue;
-      found.push(peer.id);
-    }
+    for (const peer of peers.all()) if (peer.ours && !isNeeded(peer.id)) found.push(peer.id);
     return found;
+  }
+
+  /** In our tables, or we are in those of the other side as far as it told us. */
+  function isNeeded(id: NodeId): boolean {
+    const { predecessors, successors } = peers.neighbors();
+    if (predecessors.includes(id) || successors.includes(id)) return true;
+    if (peers.fingers().ids().includes(id)) return true;
+    return peers.get(id)?.namesUs === true;
   }
 
   return {

@@ -1,0 +1,19 @@
+import type { SimulatedRing } from '../ring.ts';
+
+const limitMs = 60_000;
+
+/** Every acknowledged value is found from some living peer. */
+export function checkAcknowledged(ring: SimulatedRing): string | undefined {
+  const lost: string[] = [];
+  let open = 0;
+  for (const record of ring.records) {
+    if (!record.acknowledged) continue;
+    open++;
+    ring.lookup(ring.anyLiving(), record, ({ found }) => {
+      open--;
+      if (!found) lost.push(`${record.user} (${record.resource})`);
+    });
+  }
+  if (!ring.world.runUntil(() => open === 0, limitMs)) return `${open} lookups unanswered`;
+  return lost[0] === undefined ? undefined : `${lost.length} lost: ${lost[0]}`;
+}

@@ -1,0 +1,34 @@
+import { simulatedKind, type SimulatedRing, type StoredRecord } from '../ring.ts';
+
+const limitMs = 60_000;
+
+/** Every acknowledged value is at its responsible peer and at its two successors (RFC 6940 §10.4). */
+export function checkReplicas(ring: SimulatedRing): string | undefined {
+  const wrong: string[] = [];
+  let open = 0;
+  for (const record of ring.records) {
+    if (!record.acknowledged) continue;
+    const owner = ring.living().find((peer) => peer.topology.isResponsible(record.resource));
+    if (owner === undefined) return `nobody is responsible for ${record.resource}`;
+    const replicas = owner.topology.replicas();
+    const expected = Math.min(2, ring.living().length - 1);
+    if (replicas.length !== expected) return `${owner.nodeId} has ${replicas.length} replicas`;
+    for (const at of [owner.nodeId, ...replicas]) {
+      open++;
+      const request = { resource: record.resource, kind: simulatedKind, at };
+      ring.anyLiving().overlay.stat(request, (outcome) => {
+        open--;
+        if (!outcome.ok) wrong.push(`${describe(record)} at ${at}: ${outcome.error.text}`);
+        else if (!outcome.value.values.some((value) => value.exists)) {
+          wrong.push(`${describe(record)} is not at ${at}`);
+        }
+      });
+    }
+  }
+  if (!ring.world.runUntil(() => open === 0, limitMs)) return `${open} questions unanswered`;
+  return wrong[0] === undefined ? undefined : `${wrong.length} copies missing: ${wrong[0]}`;
+}
+
+function describe(record: StoredRecord): string {
+  return `${record.user} (${record.resource})`;
+}

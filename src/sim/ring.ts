@@ -1,0 +1,202 @@
+/** A whole overlay under simulation: its peers, users with identities, stores and lookups. */
+import { assert } from '../base/assert.ts';
+import { nodeIdFromBytes, idBytes, resourceIdOfName, type NodeId, type ResourceId } from '../base/ids.ts';
+import { bytesEqual } from '../base/bytes.ts';
+import { utf8Encode } from '../base/text.ts';
+import type { Identity } from '../ports/certificates.ts';
+import type { OverlayConfig } from '../ports/overlay-config.ts';
+import type { OverlayError, StoreResult } from '../overlay/api.ts';
+import type { Outcome } from '../base/outcome.ts';
+import { createChord } from '../topology/chord/chord.ts';
+import { createSimulatedAuthority } from './identities.ts';
+import { createSimulatedHost, epochMs } from './host.ts';
+import { createSimulatedNetwork, type Latency, type SimulatedNetwork } from './network.ts';
+import { createSimulatedPeer, type SimulatedPeer } from './peer.ts';
+import type { World } from './world.ts';
+
+/** A value that some user has stored. */
+export interface StoredRecord {
+  readonly user: string;
+  readonly resource: ResourceId;
+  readonly key: NodeId;
+  readonly value: Uint8Array;
+  /** The responsible peer and both replicas have confirmed it. */
+  acknowledged: boolean;
+}
+
+export interface LookupResult {
+  readonly found: boolean;
+  readonly elapsedMs: number;
+}
+
+export interface SimulatedRing {
+  readonly world: World;
+  readonly network: SimulatedNetwork;
+  readonly config: OverlayConfig;
+  readonly peers: readonly SimulatedPeer[];
+  readonly records: readonly StoredRecord[];
+  /** Peers that run and are not stalled. */
+  living(): SimulatedPeer[];
+  anyLiving(): SimulatedPeer;
+  /** Starts all peers, one every `everyMs`, the first as the first of the overlay. */
+  startAll(everyMs: number): void;
+  /** Stores one value of a new user at a living peer. */
+  store(done: (record: StoredRecord, outcome: Outcome<StoreResult, OverlayError>) => void): void;
+  /** Asks both replicas of a stored record whether they have it; marks it when all do. */
+  confirm(record: StoredRecord, result: StoreResult, done: () => void): void;
+  lookup(from: SimulatedPeer, record: StoredRecord, done: (result: LookupResult) => void): void;
+}
+
+/** In the range for private use; DICTIONARY, USER-NODE-MATCH like SIP-REGISTRATION. */
+export const simulatedKind = 0xf000_0001;
+
+const overlayName = 'sim.example';
+const recordLifetimeS = 86_400;
+const confirmTries = 5;
+const confirmPauseMs = 1000;
+
+export function createSimulatedRing(
+  world: World,
+  options: { readonly peers: number; readonly latency: Latency },
+): SimulatedRing {
+  const authority = createSimulatedAuthority(overlayName, epochMs);
+  const network = createSimulatedNetwork(world, options.latency);
+  const config = simulatedConfig([authority.root]);
+  const peers = Array.from({ length: options.peers }, (_, index) =>
+    createSimulatedPeer({
+      host: createSimulatedHost(world, index),
+      nodeId: nodeIdFromBytes(world.prng.bytes(16)),
+      authority,
+      network,
+      config,
+      topology: createChord,
+    }),
+  );
+  const records: StoredRecord[] = [];
+
+  const living = (): SimulatedPeer[] => peers.filter((peer) => peer.host.state === 'running');
+
+  function anyLiving(): SimulatedPeer {
+    const candidates = living();
+    const peer = candidates[world.prng.below(candidates.length)];
+    assert(peer !== undefined, 'somebody is alive');
+    return peer;
+  }
+
+  function startAll(everyMs: number): void {
+    peers.forEach((peer, index) => {
+      world.after(index * everyMs, () => {
+        // A few early peers share the work of letting the others in.
+        const doors = peers.slice(0, Math.min(index, 4)).map((door) => door.address);
+        peer.start(index === 0 ? 'first' : doors);
+      });
+    });
+  }
+
+  function store(
+    done: (record: StoredRecord, outcome: Outcome<StoreResult, OverlayError>) => void,
+  ): void {
+    const peer = anyLiving();
+    const user = `user-${records.length}@${overlayName}`;
+    const key = nodeIdFromBytes(world.prng.bytes(16));
+    const identity: Identity = authority.issue(key, user, (run) => peer.host.later(0.05, run));
+    const value = utf8Encode(`contact of ${user}`);
+    const record = { user, resource: resourceIdOfName(user), key, value, acknowledged: false };
+    records.push(record);
+    peer.overlay.store(
+      {
+        resource: record.resource,
+        kind: simulatedKind,
+        identity,
+        values: [{ key: idBytes(key), exists: true, value, lifetimeS: recordLifetimeS }],
+      },
+      (outcome) => done(record, outcome),
+    );
+  }
+
+  function confirm(record: StoredRecord, result: StoreResult, done: () => void): void {
+    const missing = new Set(result.replicas);
+    const peer = anyLiving();
+    let tries = 0;
+    const ask = (): void => {
+      let open = missing.size;
+      if (open === 0) {
+        record.acknowledged = true;
+        done();
+        return;
+      }
+      for (const at of [...missing]) {
+        const request = { resource: record.resource, kind: simulatedKind, at };
+        peer.overlay.stat(request, (outcome) => {
+          if (outcome.ok && outcome.value.values.some((value) => value.exists)) missing.delete(at);
+          if (--open > 0) return;
+          if (missing.size > 0 && ++tries >= confirmTries) done();
+          else peer.host.later(missing.size === 0 ? 0 : confirmPauseMs, ask);
+        });
+      }
+    };
+    ask();
+  }
+
+  function lookup(
+    from: SimulatedPeer,
+    record: StoredRecord,
+    done: (result: LookupResult) => void,
+  ): void {
+    const startedMs = world.nowMs;
+    const request = { resource: record.resource, kind: simulatedKind };
+    from.overlay.fetch(request, (outcome) => {
+      const found =
+        outcome.ok &&
+        outcome.value.values.some(
+          (value) =>
+            value.exists && value.signerNodeId === record.key && bytesEqual(value.value, record.value),
+        );
+      done({ found, elapsedMs: world.nowMs - startedMs });
+    });
+  }
+
+  return { world, network, config, peers, records, living, anyLiving, startAll, store, confirm, lookup };
+}
+
+function simulatedConfig(rootCertificates: OverlayConfig['rootCertificates']): OverlayConfig {
+  return {
+    document: utf8Encode('<overlay/>'),
+    overlayName,
+    sequence: 1,
+    expirationMs: undefined,
+    topologyPlugin: 'CHORD-RELOAD',
+    nodeIdLength: 16,
+    rootCertificates,
+    enrollmentServers: [],
+    selfSignedPermitted: undefined,
+    bootstrapNodes: [],
+    turnDensity: 1,
+    clientsPermitted: true,
+    noIce: true,
+    sharedSecret: undefined,
+    maxMessageSize: 65_536,
+    initialTtl: 100,
+    reliabilityTimerMs: 3000,
+    overlayLinkProtocols: ['TLS'],
+    configurationSigners: [],
+    kindSigners: [],
+    badNodes: [],
+    mandatoryExtensions: [],
+    chordUpdateIntervalS: 600,
+    chordPingIntervalS: 3600,
+    chordReactive: true,
+    requiredKinds: [
+      {
+        kind: simulatedKind,
+        name: undefined,
+        dataModel: 'DICTIONARY',
+        accessControl: 'USER-NODE-MATCH',
+        maxCount: 64,
+        maxSizeBytes: 2000,
+        maxNodeMultiple: undefined,
+      },
+    ],
+    domainRestriction: undefined,
+  };
+}
