@@ -1,4 +1,5 @@
 /** The storage engine: checks in order, verification jobs, atomic changes, expiry. RFC 6940 §7.4.1. */
+import { UsageError } from '../base/assert.ts';
 import type { KindId, NodeId, ResourceId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
@@ -35,6 +36,7 @@ export function createStorage(dependencies: StorageDependencies): Storage {
   const refusals = new Map<number, Counter>();
   let inProgress = 0;
   let unwritten = 0;
+  let loaded = false;
   let closed = false;
   let timer: Timer | undefined;
   let timerAtMs = Infinity;
@@ -66,6 +68,10 @@ export function createStorage(dependencies: StorageDependencies): Storage {
       if (!outcome.ok) trace.log('error', 'storage-write-failed', { error: outcome.error });
       done(outcome);
     });
+  }
+
+  function mustBeLoaded(): void {
+    if (!loaded) throw new UsageError('storage: load() comes first');
   }
 
   /** Puts one Kind record in place and returns what the disk needs for it. */
@@ -145,6 +151,7 @@ export function createStorage(dependencies: StorageDependencies): Storage {
     replicas: readonly NodeId[],
     done: Done,
   ): void {
+    mustBeLoaded();
     const settle: Done = (outcome) => {
       if (outcome.ok) stored.add();
       else refused(outcome.error);
@@ -201,12 +208,13 @@ export function createStorage(dependencies: StorageDependencies): Storage {
     load() {
       const format = checkFormat(store);
       if (!format.ok) return format;
-      const loaded = loadAll(store, verifier, now());
-      if (!loaded.ok) return loaded;
-      const { kinds: records, certificates } = loaded.value;
+      const found = loadAll(store, verifier, now());
+      if (!found.ok) return found;
+      const { kinds: records, certificates } = found.value;
       for (const { resource, kind, record } of records) {
         table.replace(resource, kind, record, certificates);
       }
+      loaded = true;
       arm();
       return success(undefined);
     },
@@ -246,6 +254,7 @@ export function createStorage(dependencies: StorageDependencies): Storage {
     resources: () => table.keys(),
     exportResource: (resource) => exportResource(table, resource, clock.monotonicMs()),
     drop(resources, done = () => undefined) {
+      mustBeLoaded();
       const moment = now();
       const operations: StoreOperation[] = [];
       for (const resource of resources) {

@@ -75,7 +75,10 @@ export interface StorageFigures {
  * resource, or plausible as a replica, is for the caller to check first (A-16).
  */
 export interface Storage {
-  /** Reads what was stored before. The error names the key that is damaged; nothing is lost then. */
+  /**
+   * Reads what was stored before; comes before all Stores (else UsageError). The error names the key
+   * that is damaged; nothing is changed then.
+   */
   load(): Outcome<void>;
   /**
    * Checks and stores all values of the request or none (§7.4.1.1). Success comes after the values
