@@ -17,3 +17,8 @@ export function labelledCounter(
     return counter;
   };
 }
+
+/** A label for a code that came from the network: those without a name share one. */
+export function codeLabel(name: string): string {
+  return name.startsWith('0x') ? 'other' : name;
+}

@@ -28,7 +28,7 @@ import {
   type ForwardingHeader,
 } from '../wire/reload/header.ts';
 import { messageClass, messageCodeName, messageCodes } from '../wire/reload/message-codes.ts';
-import { labelledCounter } from './counters.ts';
+import { codeLabel, labelledCounter } from './counters.ts';
 import type { MessageSecurity, MessageSigner } from './message-security.ts';
 import { createReassembly } from './reassembly.ts';
 import { createRequestMemory, type RememberedRequest } from './request-memory.ts';
@@ -152,14 +152,14 @@ export function createIncoming(dependencies: IncomingDependencies): Incoming {
       verifying--;
       if (!outcome.ok) {
         dropped('signature').add();
-        trace.log('warn', 'message-refused', {
+        trace.log('debug', 'message-refused', {
           from: message.from,
           code: messageCodeName(code),
           reason: outcome.error,
         });
         return;
       }
-      received(messageCodeName(code)).add();
+      received(codeLabel(messageCodeName(code))).add();
       if (kind === 'request') {
         handleRequest(message, payload, outcome.value.signer, outcome.value.certificates, at);
       } else transactions.handle(transactionId, payload, outcome.value);
@@ -278,7 +278,9 @@ export function createIncoming(dependencies: IncomingDependencies): Incoming {
   ): void {
     const { overlay, transactionId } = request.header;
     const identity = dependencies.identityOf(at);
-    const message = { overlay, transactionId, contents, identity, nodeId: at, certificates };
+    // An identity that is no longer hosted cannot sign; the node itself does.
+    const nodeId = identity.certificate.nodeIds.includes(at) ? at : self;
+    const message = { overlay, transactionId, contents, identity, nodeId, certificates };
     security.sign(message, (block) => {
       const tail = concatBytes([contents, block]);
       const header = responseHeader(request);

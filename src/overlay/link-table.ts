@@ -78,7 +78,7 @@ export function createLinkTable(dependencies: LinkTableDependencies): LinkTable 
     if (!nodes.ok) {
       connection.setHandler(ignoring);
       connection.close('certificate refused');
-      trace.log('warn', 'link-refused', { remote: connection.remote, reason: nodes.error });
+      trace.log('info', 'link-refused', { remote: connection.remote, reason: nodes.error });
       return refused('certificate');
     }
     const nodeId =

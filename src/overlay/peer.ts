@@ -14,6 +14,7 @@ import { messageCodes } from '../wire/reload/message-codes.ts';
 import { createAppAttacher } from './app-attach.ts';
 import { createAttacher } from './attach.ts';
 import { basicMethods } from './basic-methods.ts';
+import { discard } from './candidates.ts';
 import { createBootstrap } from './bootstrap.ts';
 import { createConfigOffers } from './config-offers.ts';
 import { createCopier } from './copier.ts';
@@ -289,7 +290,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     },
     stop,
     acceptLink(connection) {
-      if (stopping) connection.close('leaving');
+      if (stopping) discard(connection, 'leaving');
       else links.add(connection);
     },
     acceptApplication: (application, connection) => appAttacher.accept(application, connection),

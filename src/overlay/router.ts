@@ -74,6 +74,8 @@ export function createRouter(dependencies: RouterDependencies): Router {
   const { self, config, link } = dependencies;
   const dropped = labelledCounter(dependencies.trace, 'overlay_messages_dropped_total', 'reason');
   const forwarded = dependencies.trace.counter('overlay_messages_forwarded_total');
+  const bytesIn = dependencies.trace.counter('overlay_bytes_total', { direction: 'in' });
+  const bytesOut = dependencies.trace.counter('overlay_bytes_total', { direction: 'out' });
   const rerouted = dependencies.trace.counter('overlay_messages_rerouted_total');
   const wildcards = new Map<number, NodeId>();
   let hashOf: { readonly name: string; readonly hash: number } | undefined;
@@ -94,6 +96,7 @@ export function createRouter(dependencies: RouterDependencies): Router {
   }
 
   function receive(entry: LinkEntry, bytes: Uint8Array): void {
+    bytesIn.add(bytes.length);
     const decoded = attempt(() => decodeHeader(bytes));
     if (!decoded.ok) {
       dropped('header').add();
@@ -115,6 +118,9 @@ export function createRouter(dependencies: RouterDependencies): Router {
     } else if (header.ttl > config().initialTtl) {
       dropped('ttl-above-initial').add();
       dependencies.refuse(message, errorCodes.ttlExceeded, 'TTL above initial-ttl');
+    } else if (header.viaList.length >= limits.destinationListEntries) {
+      // Neither another hop nor the way back would fit.
+      dropped('via-list').add();
     } else if (hasDuplicates(header.destinationList, destinationKey)) {
       dropped('duplicate-destination').add();
       const text = 'an entry of the Destination List occurs twice';
@@ -129,6 +135,7 @@ export function createRouter(dependencies: RouterDependencies): Router {
     const decoded = attempt(() => decodeHeaderOnly(prefix));
     if (!decoded.ok || decoded.value.header.overlay !== currentHash()) return;
     const { header, headerLength } = decoded.value;
+    if (header.viaList.length >= limits.destinationListEntries) return;
     const message = { header, body: prefix.subarray(headerLength), from: entry.nodeId };
     const text = `at most ${config().maxMessageSize} bytes`;
     dependencies.refuse(message, errorCodes.messageTooLarge, text);
@@ -183,6 +190,7 @@ export function createRouter(dependencies: RouterDependencies): Router {
     }
     entry.messagesOut++;
     entry.bytesOut += bytes.length;
+    bytesOut.add(bytes.length);
     if (message.from !== undefined) forwarded.add();
   }
 

@@ -24,7 +24,7 @@ import {
 import { anyConfigurationSequence, unfragmented } from '../wire/reload/header.ts';
 import { messageCodeName, messageCodes } from '../wire/reload/message-codes.ts';
 import type { OverlayError } from './api.ts';
-import { labelledCounter } from './counters.ts';
+import { codeLabel, labelledCounter } from './counters.ts';
 import type { MessageSecurity, MessageSigner, VerifiedMessage } from './message-security.ts';
 import type { RoutedMessage } from './routed-message.ts';
 
@@ -220,7 +220,7 @@ export function createTransactions(dependencies: TransactionDependencies): Trans
     transaction.timer?.cancel();
     if (!outcome.ok) {
       const { reason, code } = outcome.error;
-      failed(reason === 'error-response' ? errorCodeName(code) : reason).add();
+      failed(reason === 'error-response' ? codeLabel(errorCodeName(code)) : reason).add();
     }
     transaction.done(outcome);
   }

@@ -24,10 +24,10 @@ interface Scene {
   readonly dialed: string[];
   readonly results: Outcome<NodeId>[];
   /** What the other node's AttachReq got: an answer (0) or an error code. */
-  otherAsks(): number;
-  otherAnswers(): void;
-  linkComes(): void;
-  advance(spanMs: number): void;
+  readonly otherAsks: () => number;
+  readonly otherAnswers: () => void;
+  readonly linkComes: () => void;
+  readonly advance: (spanMs: number) => void;
 }
 
 function scene(self: NodeId, other: NodeId): Scene {

@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { createPrng } from '../../../src/base/prng.ts';
 import { hexDecode } from '../../../src/base/text.ts';
 import type { NodeId, ResourceId } from '../../../src/base/ids.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
@@ -217,6 +218,47 @@ test('[R6940-6.3.3-04] [R6940-6.3.3-05] unknown extensions: critical refused, ot
   assert.equal(errorOf(refused), errorCodes.unknownExtension);
   const [answer] = a.exchange({ extensions: [{ ...extension, critical: false }] });
   assert.equal(answer?.payload.contents.messageCode, messageCodes.pingAns);
+});
+
+test('lists that leave no room for another entry are dropped, not sent on', () => {
+  const { a, b, peer } = scene();
+  const id = (i: number): Destination => node(i.toString(16).padStart(32, '0') as NodeId);
+  const viaList = Array.from({ length: 64 }, (_, i) => id(i + 1));
+  assert.deepEqual(a.exchange({ header: { viaList } }), []);
+  assert.deepEqual(a.exchange({ header: { viaList, destinationList: [node(b.nodeId)] } }), []);
+  assert.equal(b.received.length, 0);
+  assert.equal(peer.count('overlay_messages_dropped_total', 'via-list'), 2);
+  const [answer] = a.exchange({ header: { viaList: viaList.slice(1) } });
+  assert.equal(answer?.header.destinationList.length, 64);
+});
+
+test('ids of foreign lengths are dropped or refused, in a ring of one and of several', () => {
+  const { a, world } = scene();
+  for (let round = 0; round < 2; round++) {
+    for (const length of [0, 2, 30, 34, 40, 400]) {
+      const resource = 'ab'.repeat(length / 2) as ResourceId;
+      a.exchange({ header: { destinationList: [{ type: 'resource', resource }] } });
+    }
+    a.exchange({ header: { destinationList: [node('ab'.repeat(20) as NodeId)] } });
+    world.add();
+    world.settle();
+  }
+  const [answer] = a.exchange();
+  assert.equal(answer?.payload.contents.messageCode, messageCodes.pingAns);
+});
+
+test('random bytes after a good header, and random headers, are dropped', () => {
+  const { a, peer, world } = scene();
+  const prng = createPrng('garbage');
+  for (let i = 0; i < 300; i++) {
+    const bytes = a.message();
+    const from = i % 2 === 0 ? 38 : 12;
+    for (let k = 0; k < 4; k++) bytes[from + prng.below(bytes.length - from)] = prng.below(256);
+    a.link.send(bytes);
+  }
+  world.clock.advance(1000);
+  assert.equal(a.link.closed, false);
+  assert.ok(peer.count('overlay_messages_dropped_total') > 200);
 });
 
 test('an unknown method is refused', () => {
