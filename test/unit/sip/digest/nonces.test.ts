@@ -7,7 +7,7 @@ import { createNonces } from '../../../../src/sip/digest/nonces.ts';
 
 function world(lifetimeS = 300): {
   clock: Clock & { nowMs: number };
-  make(key?: number, previous?: readonly number[]): ReturnType<typeof createNonces>;
+  readonly make: (key?: number, previous?: readonly number[]) => ReturnType<typeof createNonces>;
 } {
   const clock = {
     nowMs: 1_700_000_000_000,
