@@ -315,6 +315,8 @@ export const limits = {
     requestTimeoutMs: 15_000,
     /** Certificates requested at the same time. */
     concurrentEnrollments: 4,
+    /** Rest after each of them, so that enrolling many users leaves time for calls. */
+    enrollmentGapMs: 10,
     retryMinMs: 500,
     retryMaxMs: 60_000,
     /** User identities kept ready for use; others are read from the Store when asked for. */

@@ -121,8 +121,10 @@ export function createUserIdentities(options: UserIdentitiesOptions): Outcome<Us
         waiting.delete(aor);
         running++;
         void enrollOne(aor).finally(() => {
-          running--;
-          work();
+          clock.after('identity-enrollment-gap', bounds.enrollmentGapMs, () => {
+            running--;
+            work();
+          });
         });
       }
     }

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { request } from 'node:https';
 import { digestVerifiers } from '../../src/authority/core/users.ts';
 import { createAuthority } from '../../src/authority/http/authority.ts';
 import type { AuthorityOptions } from '../../src/authority/http/authority.ts';
 import { createClock } from '../../src/node/clock.ts';
+import { openStore } from '../../src/node/store.ts';
 import { createXml } from '../../src/node/xml.ts';
 import { parseOverlayDocument } from '../../src/overlay-config/parse.ts';
 import { createMemoryStore } from '../unit/authority/memory-store.ts';
@@ -104,6 +108,22 @@ test('an adapter works on without the authority, across its own restart, and cat
   assert.equal(authority.rootCertificate.fingerprint, lab.authority.rootCertificate.fingerprint);
 });
 
+test('a follower with nothing to learn waits for the answer instead of asking again', async (t) => {
+  let requests = 0;
+  const lab = await startLab(t);
+  const box = await startBox(t, lab);
+  const verify = verifier.parseCertificate.bind(verifier);
+  t.mock.method(verifier, 'parseCertificate', (der: Uint8Array) => {
+    if (Buffer.from(der).equals(box.certificate.der)) requests++;
+    return verify(der);
+  });
+  const follower = box.follow();
+  follower.start(1);
+  await until('connected', 2000, () => follower.state().connected);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.ok(requests >= 1 && requests <= 4, `${requests} requests`);
+});
+
 test('an adapter sees and enrolls only the users of its served scope', async (t) => {
   const lab = await startLab(t);
   const box = await startBox(t, lab, ['north-*@lab.example']);
@@ -175,4 +195,25 @@ test('an empty or damaged store is not taken for a new overlay', async (t) => {
   for (const [key, value] of lab.store.entries('')) damaged.data.set(key, value);
   damaged.data.set('authority/user/alice@lab.example', Uint8Array.of(0x7b));
   await assert.rejects(createAuthority({ ...base, store: damaged }), /alice@lab\.example.*damaged/);
+});
+
+test('accounts, tokens and document are back after a restart on disk', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'chordial-authority-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const open = async () => valueOf(await openStore(join(directory, 'store')));
+  const first = await open();
+  const lab = await startLab(t, { store: first });
+  valueOf(await lab.authority.addUser('alice', 'pw'));
+  valueOf(await lab.authority.addUser('bob', 'pw'));
+  valueOf(await lab.authority.removeUser('bob'));
+  const { id } = valueOf(await lab.authority.createToken({ uses: 3 }));
+  await lab.authority.stop();
+  await first.close();
+  const second = await open();
+  const again = await createAuthority({ ...lab.options, store: second });
+  assert.deepEqual(again.listUsers(), lab.authority.listUsers());
+  assert.equal(again.listTokens()[0]?.id, id);
+  assert.ok(Buffer.from(again.configDocument()).equals(lab.authority.configDocument()));
+  assert.equal(again.rootCertificate.fingerprint, lab.authority.rootCertificate.fingerprint);
+  await second.close();
 });

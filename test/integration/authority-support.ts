@@ -7,6 +7,7 @@ import { createClock } from '../../src/node/clock.ts';
 import { createCsr } from '../../src/node/csr.ts';
 import { enroll, joinWithToken } from '../../src/node/enrollment-client.ts';
 import type { EnrollError, Joined } from '../../src/node/enrollment-client.ts';
+import { enrollNode } from '../../src/node/enrollment-node.ts';
 import { connectAuthority } from '../../src/node/enrollment-request.ts';
 import { createFeedFollower } from '../../src/node/feed-follower.ts';
 import type { FeedFollower } from '../../src/node/feed-follower.ts';
@@ -116,17 +117,17 @@ export async function startBox(
 ): Promise<Box & { readonly certificate: Certificate }> {
   const joined = await joinLab(lab, scope);
   const { rootCertificate: root } = lab.authority;
-  const nodeKey = await generatePrivateKey('ecdsa-p256');
-  const connection = connectAuthority({ rootCertificates: [root.der], overlayName });
-  const request = {
-    url: `${lab.url}/enroll`,
-    username: joined.account,
-    password: joined.password,
-    csr: createCsr(nodeKey, joined.account),
-    publicKey: publicKeyDer(nodeKey),
-  };
-  const certificate = valueOf(await enroll(request, { connection, verifier, roots: [root] }));
-  connection.close();
+  const { privateKey: nodeKey, certificate } = valueOf(
+    await enrollNode({
+      enrollmentUrl: `${lab.url}/enroll`,
+      overlayName,
+      account: joined.account,
+      password: joined.password,
+      keyType: 'ecdsa-p256',
+      verifier,
+      rootCertificates: [root],
+    }),
+  );
   const store = createMemoryStore();
   return {
     joined,

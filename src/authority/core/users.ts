@@ -188,8 +188,7 @@ export function createUserAccounts(deps: {
     },
     page(since, epoch, scope) {
       const ownEpoch = epochOf(feed.epoch, scope);
-      const follows = epoch === ownEpoch && since >= feed.floor && since <= version;
-      const reset = !follows || since === 0;
+      const reset = epoch !== ownEpoch || since < feed.floor || since > version;
       const first = firstAfter(reset ? 0 : since);
       const end = Math.min(log.length, first + limits.authority.feedPageEntries);
       const set: Account[] = [];

@@ -11,117 +11,35 @@ import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { base64Encode } from '../../base/text.ts';
 import type { Account } from '../../ports/accounts.ts';
-import type { Certificate, KeyType, Verifier } from '../../ports/certificates.ts';
-import type { Clock } from '../../ports/clock.ts';
 import type { TransportAddress } from '../../ports/connection.ts';
 import { formatJoinToken } from '../../ports/join-token.ts';
 import type { KindParameters } from '../../ports/overlay-config.ts';
-import type { Random } from '../../ports/random.ts';
 import type { Store, StoreOperation } from '../../ports/store.ts';
-import type { Trace } from '../../ports/trace.ts';
 import {
   initialKinds,
   initialOverlayValues,
   initialValidityMs,
 } from '../../overlay-config/build.ts';
 import { restrictionToDomains } from '../../overlay-config/build.ts';
-import type { OverlayDocumentValues } from '../../overlay-config/build.ts';
 import { parseCsr } from '../../node/csr.ts';
-import type { SignatureQueue } from '../../node/signature-queue.ts';
 import { issueCertificate } from '../../node/x509.ts';
 import { createAdapterAccounts } from '../core/adapters.ts';
-import type { AdapterAccount } from '../core/adapters.ts';
 import { createBadNodes } from '../core/bad-nodes.ts';
 import { createEnrollment } from '../core/enrollment.ts';
 import { createNodeIdAssignments } from '../core/node-ids.ts';
 import { adapterOfCertificate } from '../core/peer.ts';
 import { loadRecords, putRecord } from '../core/records.ts';
 import type { Mutation } from '../core/records.ts';
-import type { ServedScope } from '../core/served-scope.ts';
 import { createJoinTokens } from '../core/tokens.ts';
-import type { TokenSummary } from '../core/tokens.ts';
 import { createUserAccounts } from '../core/users.ts';
+import type { Authority, AuthorityOptions, NewOverlay, UserSummary } from './authority-types.ts';
 import { createDocumentKeeper } from './document.ts';
 import { createFeedWaiters } from './feed-waiters.ts';
 import { backdatedMs, createAuthorityKeys, loadAuthorityKeys } from './keys.ts';
 import { createAuthorityServer } from './server.ts';
 import type { AuthorityServer, AuthorityService } from './server.ts';
 
-export interface AuthorityOptions {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly verifier: Verifier;
-  readonly signatures: SignatureQueue;
-  readonly trace: Trace;
-  readonly overlayName: string;
-  /** DNS names and addresses under which boxes reach the HTTPS server, beside the overlay name; the first stands in URLs. */
-  readonly hosts: readonly string[];
-  /** Base URL in tokens and document when it is not `https://<first host>:<port>`. */
-  readonly publicUrl?: string;
-  /** Values of a new overlay; ignored where the store already holds one. Without it an empty store is an error. */
-  readonly create?: NewOverlay;
-  readonly nodeCertificateMs?: number;
-  readonly userCertificateMs?: number;
-}
-
-export interface NewOverlay {
-  /** Of the root and the authority's own keys. */
-  readonly keyType: KeyType;
-  /** Domains of users beside the overlay name. */
-  readonly domains?: readonly string[];
-  /** Overrides of our initial values, e.g. Chord intervals. */
-  readonly values?: Partial<Omit<OverlayDocumentValues, 'overlayName' | 'sequence'>>;
-  readonly kinds?: readonly KindParameters[];
-}
-
-export interface UserSummary {
-  readonly aor: string;
-  readonly digestUserName: string;
-  readonly enabled: boolean;
-}
-
-export interface IssuedToken extends TokenSummary {
-  /** The printable join token; shown once. */
-  readonly token: string;
-}
-
-export interface Authority {
-  readonly overlayName: string;
-  readonly rootCertificate: Certificate;
-  /** Base URL; `undefined` before the first start when no `publicUrl` is set. */
-  url(): string | undefined;
-  /** `user` or `user@domain`. Promises resolve when the change is durable and in the feed. */
-  addUser(name: string, password: string): Promise<Outcome<UserSummary>>;
-  setPassword(name: string, password: string): Promise<Outcome<UserSummary>>;
-  /** Also revokes the user's certificates. */
-  removeUser(name: string): Promise<Outcome<UserSummary>>;
-  /** Also revokes the user's certificates. */
-  disableUser(name: string): Promise<Outcome<UserSummary>>;
-  enableUser(name: string): Promise<Outcome<UserSummary>>;
-  listUsers(): readonly UserSummary[];
-  createToken(options?: TokenOptions): Promise<Outcome<IssuedToken>>;
-  listTokens(): readonly TokenSummary[];
-  revokeToken(id: string): Promise<Outcome<TokenSummary>>;
-  listAdapters(): readonly AdapterAccount[];
-  /** Revokes the node's certificate and all it enrolled. */
-  revokeAdapter(name: string): Promise<Outcome<AdapterAccount>>;
-  configDocument(): Uint8Array;
-  addBootstrapNode(address: TransportAddress): Promise<void>;
-  start(
-    listen: TransportAddress,
-  ): Promise<Outcome<{ readonly url: string; readonly port: number }>>;
-  stop(): Promise<void>;
-}
-
-export interface TokenOptions {
-  /** Default 1. */
-  readonly uses?: number;
-  /** Default one day. */
-  readonly lifetimeMs?: number;
-  /** Default `all`. */
-  readonly scope?: ServedScope;
-}
+export type * from './authority-types.ts';
 
 const dayMs = 86_400_000;
 const settingsKey = 'authority/settings';

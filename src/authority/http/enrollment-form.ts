@@ -74,6 +74,11 @@ export function readEnrollmentForm(request: IncomingMessage): Promise<Outcome<En
     request.on('close', () => {
       if (!request.complete) finish(failure('the request ended early'));
     });
+    let received = 0;
+    request.on('data', (chunk: Uint8Array) => {
+      received += chunk.length;
+      if (received > limits.authorityHttp.requestBytes) request.destroy();
+    });
     request.pipe(parser);
   });
 }

@@ -204,19 +204,23 @@ export function createAuthorityServer(deps: {
       return;
     }
     const der = new Uint8Array(certificate.raw);
-    const answer = (): void => {
-      const page = service.feed(der, since, epoch);
-      if (page.ok) sendJson(response, page.value);
-      else refuse(response, 403, page.error);
-    };
     const page = service.feed(der, since, epoch);
-    const idle = page.ok && page.value.version === since && !page.value.reset;
-    const known = Number(url.searchParams.get('config') ?? '-1');
-    if (!idle || waitS === 0 || (known >= 0 && known !== page.value.configSequence)) {
-      answer();
+    if (!page.ok) {
+      refuse(response, 403, page.error);
       return;
     }
-    const giveUp = service.waiters.wait(Math.min(waitS * 1000, bounds.feedWaitMs), answer);
+    const { version, reset, configSequence } = page.value;
+    const known = url.searchParams.get('config') ?? String(configSequence);
+    const isNews = version !== since || reset || known !== String(configSequence);
+    if (isNews || waitS === 0) {
+      sendJson(response, page.value);
+      return;
+    }
+    const giveUp = service.waiters.wait(Math.min(waitS * 1000, bounds.feedWaitMs), () => {
+      const later = service.feed(der, since, epoch);
+      if (later.ok) sendJson(response, later.value);
+      else refuse(response, 403, later.error);
+    });
     if (giveUp === undefined) refuse(response, 503, 'too many followers');
     else response.on('close', giveUp);
   }

@@ -151,6 +151,17 @@ test('a follower gets changes once, in pages, and knows when it has all', () => 
   assert.equal(copy.lookup('user4'), undefined);
 });
 
+test('a follower that has everything is told nothing, also when there is nothing', () => {
+  const { users, commitOk } = createUsers();
+  const copy = newCopy();
+  follow(users, copy);
+  const idle = () => users.page(copy.position().version, copy.position().epoch, 'all');
+  assert.deepEqual([idle().reset, idle().version], [false, 0]);
+  commitOk(users.add('alice', 'pw'));
+  follow(users, copy);
+  assert.deepEqual([idle().reset, idle().version, idle().set], [false, 1, []]);
+});
+
 test('a follower of another history starts over and drops what is gone', () => {
   const first = createUsers();
   first.commitOk(first.users.add('old', 'pw'));
