@@ -216,7 +216,7 @@ export const settingsSchema = {
     callerPolicy: {
       doc: 'What happens to a call from another box whose caller it may not speak for.',
       format: ['refuse', 'anonymise'],
-      default: 'refuse',
+      default: 'anonymise',
       env: 'CHORDIAL_CALLER_POLICY',
     },
   },

@@ -105,6 +105,8 @@ export async function createAdapterRole(
     listener: (name) => policies.get(name) ?? { algorithms: ['MD5'], role: 'proxy' },
     settings: {
       sip: sipSettings(settings),
+      // A result used again could send a call to where the phone was a moment ago.
+      lookupCacheMs: 0,
       unprovedCaller: settings.sip.callerPolicy === 'anonymise' ? 'anonymise' : 'refuse',
     },
   });
