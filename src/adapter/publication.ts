@@ -44,9 +44,8 @@ export function registrationFor(
  * `schemes="sips"` in its Contact (RFC 3840 §9).
  */
 function schemesOf(binding: Binding): { readonly sip: boolean; readonly sips: boolean } {
-  const wanted = /;[ \t]*schemes[ \t]*=[ \t]*"([^"]*)"/i.exec(binding.parameters)?.[1];
   const sips = binding.transport === 'tls' || binding.transport === 'wss';
-  const only = sips && wanted !== undefined && /^[ \t]*sips[ \t]*$/i.test(wanted);
+  const only = sips && /;[ \t]*schemes[ \t]*=[ \t]*"?sips"?[ \t]*(?:;|$)/i.test(binding.parameters);
   return { sip: !only, sips };
 }
 
