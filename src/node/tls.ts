@@ -128,7 +128,7 @@ export async function listenSecure(options: ListenOptions): Promise<Outcome<Secu
   const shed = result('refused-busy');
   const refused = result('refused-certificate');
   const admission = createAdmission(options.maxConnections);
-  const open = new Set<TLSSocket>();
+  const open = new Set<Socket>();
   const admittedBy = new Map<string, Admitted>();
   let identity = options.identity();
   const server = createServer({
@@ -147,7 +147,9 @@ export async function listenSecure(options: ListenOptions): Promise<Outcome<Secu
     }
     const endpoint = endpointOf(socket);
     admittedBy.set(endpoint, admitted);
+    open.add(socket);
     socket.once('close', () => {
+      open.delete(socket);
       admittedBy.delete(endpoint);
       admitted.closed();
     });
@@ -164,8 +166,6 @@ export async function listenSecure(options: ListenOptions): Promise<Outcome<Secu
   });
   server.on('secureConnection', (socket) => {
     admittedBy.get(endpointOf(socket))?.established();
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
     const chain = socket.isSessionReused()
       ? failure('session resumption is not accepted')
       : peerChain(socket, verifier);
@@ -286,6 +286,9 @@ function contextOptions(identity: TlsIdentity): SecureContextOptions {
 }
 
 function pem(der: Uint8Array): string {
-  const lines = Buffer.from(der).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }

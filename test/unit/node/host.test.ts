@@ -7,6 +7,7 @@ import { Registry } from 'prom-client';
 import { limits } from '../../../src/base/limits.ts';
 import { createBoundedCache } from '../../../src/base/bounded-cache.ts';
 import { createAdmission } from '../../../src/node/admission.ts';
+import type { Admitted } from '../../../src/node/admission.ts';
 import { generatePrivateKey, loadPrivateKey, savePrivateKey } from '../../../src/node/keys.ts';
 import { createRandom } from '../../../src/node/random.ts';
 import { formatReloadUri, parseReloadUri } from '../../../src/node/reload-uri.ts';
@@ -74,11 +75,12 @@ test('[R6940-11.3-18] reload URIs: round trip and refusals', () => {
 test('the signature queue answers later, in order, and refuses when full', async () => {
   const queue = createSignatureQueue();
   const order: number[] = [];
+  const ran = (): number => order.length;
   let accepted = 0;
   while (queue.push(() => order.push(order.length))) accepted++;
   assert.equal(accepted, limits.node.signatureJobs);
-  assert.equal(order.length, 0);
-  while (order.length < accepted) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(ran(), 0);
+  while (ran() < accepted) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(order.slice(0, 3), [0, 1, 2]);
   await new Promise<void>((resolve) => queue.push(resolve));
 });
@@ -124,7 +126,7 @@ test('a bounded cache keeps what is used and stays within its bound', () => {
 test('admission bounds connections, handshakes and rates by source', () => {
   const admission = createAdmission(1000);
   const { handshakesPerAddress, handshakesPerAddressPerSecond } = limits.node;
-  const open = [];
+  const open: (Admitted | undefined)[] = [];
   for (let i = 0; i < handshakesPerAddress; i++) open.push(admission.begin('a', 0));
   assert.ok(open.every((admitted) => admitted !== undefined));
   assert.equal(admission.begin('a', 0), undefined);
