@@ -110,6 +110,7 @@ function readContact(
   const isAor =
     isSip &&
     uri.value.port === undefined &&
+    uri.value.headers === undefined &&
     uri.value.user === to.user &&
     uri.value.host.toLowerCase() === to.host.toLowerCase();
   if (isAor || (!isSip && instance !== undefined)) {

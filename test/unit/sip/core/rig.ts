@@ -187,7 +187,10 @@ export function createRig(
     },
     nonceKey: new Uint8Array(32).fill(9),
   };
-  const deps = { ...base, ...change(base) };
+  const changed = change(base);
+  const tokenKeys = [new Uint8Array(32).fill(7)];
+  const hops = createPhoneHops({ domains: changed.domains ?? domains, flows, tokenKeys });
+  const deps = { ...base, hops, ...changed };
   const server = createSipServer(deps);
 
   function phone(
