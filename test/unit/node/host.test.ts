@@ -131,9 +131,9 @@ test('admission bounds connections, handshakes and rates by source', () => {
   assert.ok(open.every((admitted) => admitted !== undefined));
   assert.equal(admission.begin('a', 0), undefined);
   assert.ok(admission.begin('b', 0));
-  for (const admitted of open) admitted?.established();
+  for (const admitted of open) admitted.established();
   assert.ok(admission.begin('a', 0));
-  for (const admitted of open) admitted?.closed();
+  for (const admitted of open) admitted.closed();
   let begun = handshakesPerAddress + 1;
   for (let admitted = admission.begin('a', 10); admitted; admitted = admission.begin('a', 10)) {
     admitted.closed();
