@@ -50,6 +50,8 @@ export interface AttachDependencies {
   readonly transactions: Transactions;
   readonly candidates: () => readonly TransportAddress[];
   readonly sendUpdateTo: (nodeId: NodeId) => void;
+  /** A node that we have a link with listens there. */
+  readonly learned: (nodeId: NodeId, address: TransportAddress) => void;
   readonly later: (run: () => void) => void;
 }
 
@@ -59,6 +61,8 @@ interface OwnAttach {
   /** `asking`: no answer yet; `connecting`: `expected` answered, its connection is awaited. */
   phase: 'asking' | 'connecting';
   expected: NodeId | undefined;
+  /** Where the answerer listens, as it says. */
+  listening: TransportAddress | undefined;
   cancelRequest: () => void;
   timer: Timer | undefined;
 }
@@ -93,6 +97,7 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
       done,
       phase: 'asking',
       expected: target.kind === 'node' ? target.nodeId : undefined,
+      listening: undefined,
       cancelRequest: () => undefined,
       timer: undefined,
     };
@@ -112,6 +117,7 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
     if (outcome.ok) {
       const answer = tryDecode(attachReqAns, outcome.value.body);
       if (answer.ok && outcome.value.signer.nodeId !== self) {
+        attempt.listening = dialTargets(answer.value.candidates)[0];
         awaitLink(attempt, outcome.value.signer.nodeId);
       } else finish(attempt, failure('malformed answer'));
       return;
@@ -140,6 +146,9 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
     attempt.timer?.cancel();
     attempt.cancelRequest();
     (outcome.ok ? succeeded : failed).add();
+    if (outcome.ok && attempt.listening !== undefined) {
+      dependencies.learned(outcome.value, attempt.listening);
+    }
     attempt.done(outcome);
   }
 
@@ -199,6 +208,8 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
     const held = usableLink(requester);
     if (held !== undefined) {
       held.attached = true;
+      const [listening] = targets;
+      if (listening !== undefined) dependencies.learned(requester, listening);
       if (sendUpdate) later(() => dependencies.sendUpdateTo(requester));
       return;
     }

@@ -22,6 +22,8 @@ export interface Bootstrap {
   /** Links with an address that may lie in another part of the overlay, or else yields {@link peer}. */
   discover(done: (outcome: Outcome<NodeId>) => void): void;
   linkUp(entry: LinkEntry): void;
+  /** A linked node told where it listens. */
+  learned(nodeId: NodeId, address: TransportAddress): void;
   linkDown(nodeId: NodeId): void;
 }
 
@@ -36,6 +38,8 @@ export interface BootstrapDependencies {
   readonly topology: () => Topology;
   /** From the configuration document; tried beside those given at start. */
   readonly configured: () => readonly TransportAddress[];
+  /** Asks through a linked node whether a ring exists there; `found` is called later. */
+  readonly probeRing: (via: NodeId, done: (found: boolean) => void) => void;
   /** Our own listening addresses, which are no way in. */
   readonly ownAddresses: () => readonly TransportAddress[];
 }
@@ -52,7 +56,7 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
   let first = false;
   let running = false;
   let waitMs: number = limits.overlay.rejoinMinimumMs;
-  let roundsWithoutLink = 0;
+  let rounds = 0;
   let nextAddress = 0;
   let timer: Timer | undefined;
 
@@ -78,15 +82,33 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
   /** Without a link: dial some addresses, more slowly each time. */
   function round(): void {
     timer = undefined;
-    if (!running || links.size > 0) return;
-    const candidates = addresses();
-    const count = Math.min(limits.overlay.bootstrapDialsAtOnce, candidates.length);
-    for (let i = 0; i < count; i++) dialNext(candidates);
-    roundsWithoutLink++;
-    if (first && roundsWithoutLink > firstAlone && dependencies.topology().state === 'idle') {
-      dependencies.topology().join(true);
+    if (!running) return;
+    if (links.size === 0) {
+      const candidates = addresses();
+      const count = Math.min(limits.overlay.bootstrapDialsAtOnce, candidates.length);
+      for (let i = 0; i < count; i++) dialNext(candidates);
     }
-    schedule(backoff());
+    if (mayBegin()) {
+      lookForRing();
+      if (++rounds > firstAlone) dependencies.topology().join(true);
+    }
+    if (links.size === 0 || mayBegin()) schedule(backoff());
+  }
+
+  function mayBegin(): boolean {
+    return first && dependencies.topology().state === 'idle';
+  }
+
+  /**
+   * A first node that comes back must not join by way of peers that wait for it themselves, so it
+   * joins only when somebody answers for the ring.
+   */
+  function lookForRing(): void {
+    const via = peer();
+    if (via === undefined) return;
+    dependencies.probeRing(via, (found) => {
+      if (found && running && mayBegin()) dependencies.topology().join(false);
+    });
   }
 
   function dialNext(
@@ -152,18 +174,17 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     reached.delete(entry.nodeId);
     reached.add(entry.nodeId);
     waitMs = limits.overlay.rejoinMinimumMs;
-    roundsWithoutLink = 0;
-    if (running && dependencies.topology().state === 'idle') dependencies.topology().join(false);
+    if (!running || dependencies.topology().state !== 'idle') return;
+    if (first) lookForRing();
+    else dependencies.topology().join(false);
   }
 
-  /** Only directly connected peers that we can dial again are remembered. */
-  function remember(entry: LinkEntry): void {
-    const { connection } = entry.link;
-    if (connection.role !== 'client') return;
-    const held = remembered.get(entry.nodeId);
-    if (held !== undefined && keyOf(held) === keyOf(connection.remote)) return;
-    remembered.delete(entry.nodeId);
-    remembered.set(entry.nodeId, connection.remote);
+  /** Only directly connected peers are remembered, by the address where they listen. */
+  function remember(nodeId: NodeId, listening: TransportAddress): void {
+    const held = remembered.get(nodeId);
+    if (held !== undefined && keyOf(held) === keyOf(listening)) return;
+    remembered.delete(nodeId);
+    remembered.set(nodeId, listening);
     for (const oldest of remembered.keys()) {
       if (remembered.size <= limits.overlay.bootstrapPeers) break;
       remembered.delete(oldest);
@@ -194,7 +215,12 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     },
     peer,
     discover,
-    linkUp: remember,
+    linkUp({ nodeId, link: { connection } }) {
+      if (connection.role === 'client') remember(nodeId, connection.remote);
+    },
+    learned(nodeId, address) {
+      if (links.get(nodeId) !== undefined) remember(nodeId, address);
+    },
     linkDown(nodeId) {
       reached.delete(nodeId);
       if (running && links.size === 0) schedule(backoff());

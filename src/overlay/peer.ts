@@ -127,6 +127,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     transactions,
     candidates: dependencies.candidates,
     sendUpdateTo: (nodeId) => topology.sendUpdateTo(nodeId),
+    learned: (nodeId, address) => bootstrap.learned(nodeId, address),
     later,
   });
   const appAttacher = createAppAttacher({
@@ -185,6 +186,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     links,
     topology: () => topology,
     configured: () => config.bootstrapNodes,
+    probeRing: (via, done) => queries.probeRing(self, via, done),
     ownAddresses: dependencies.candidates,
   });
   const topology: Topology = dependencies.topology(

@@ -11,10 +11,30 @@ import type { OverlayError } from './api.ts';
 import type { FindResult, OverlayPeer, ProbeResult } from './peer-api.ts';
 import { localError, publicError, type Transactions } from './transactions.ts';
 
-export type Queries = Pick<OverlayPeer, 'ping' | 'probe' | 'find'>;
+export interface Queries extends Pick<OverlayPeer, 'ping' | 'probe' | 'find'> {
+  /** Whether a peer answers for the place of `self` in the ring, asked through a linked node. */
+  probeRing(self: NodeId, via: NodeId, done: (found: boolean) => void): void;
+}
 
 export function createQueries({ transactions }: { readonly transactions: Transactions }): Queries {
   return {
+    probeRing(self, via, done) {
+      const place = self as string as ResourceId;
+      transactions.request(
+        {
+          destinations: [
+            { type: 'node', nodeId: via },
+            { type: 'resource', resource: place },
+          ],
+          messageCode: messageCodes.pingReq,
+          body: encodeToBytes(pingReq, { padding: emptyBytes }),
+          anyResponder: true,
+          transmissions: 1,
+        },
+        (outcome) => done(outcome.ok && outcome.value.signer.nodeId !== self),
+      );
+    },
+
     ping(destination, done) {
       const body = encodeToBytes(pingReq, { padding: emptyBytes });
       const request = { destinations: destination, messageCode: messageCodes.pingReq, body };

@@ -64,6 +64,7 @@ function scene(self: NodeId, other: NodeId): Scene {
     } as never,
     candidates: () => [{ address: '10.0.0.1', port: 1 }],
     sendUpdateTo: () => undefined,
+    learned: () => undefined,
     later: (run) => clock.after('later', 0, run),
   });
   attacher.attach({ kind: 'node', nodeId: other }, { sendUpdate: false }, (outcome) =>

@@ -103,6 +103,8 @@ export interface AddOptions {
   readonly config?: Partial<OverlayConfig>;
   readonly dependencies?: Partial<OverlayDependencies>;
   readonly identity?: Identity;
+  /** Default: one per peer. */
+  readonly address?: string;
 }
 
 export function createWorld(seed = 'overlay'): World {
@@ -118,7 +120,7 @@ export function createWorld(seed = 'overlay'): World {
   function add(options: AddOptions = {}): TestPeer {
     const index = peers.length + 1;
     const id = options.nodeId ?? nodeId(`${seed} ${index}`);
-    const address = `10.0.0.${index}`;
+    const address = options.address ?? `10.0.0.${index}`;
     const identity = options.identity ?? createIdentity(clock, [id], `node-${index}`);
     const host: FakeHost = {
       address,
