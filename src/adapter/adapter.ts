@@ -35,7 +35,7 @@ import type { UnprovedCallerPolicy } from './identity-screen.ts';
 import { createKeyring } from './keys.ts';
 import { createOverlayFlows } from './overlay-flows.ts';
 import { createPublisher } from './publisher.ts';
-import type { PublicationSnapshot, PublicationState } from './publisher.ts';
+import type { PublicationSnapshot, PublicationState } from './publication.ts';
 import { createResolver } from './resolver.ts';
 import type { ResolverSettings } from './resolver.ts';
 

@@ -39,8 +39,8 @@ const rounds = 5;
 
 export function createConfirmer(deps: ConfirmerDeps): Confirmer {
   const { overlay, clock, trace } = deps;
-  const confirmed = trace.counter('sip_registration_confirmations', { result: 'confirmed' });
-  const unseen = trace.counter('sip_registration_confirmations', { result: 'unseen' });
+  const confirmed = trace.counter('sip_registration_confirmations_total', { result: 'confirmed' });
+  const unseen = trace.counter('sip_registration_confirmations_total', { result: 'unseen' });
   let asking = 0;
   let stopped = false;
 

@@ -44,9 +44,9 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
   /** Proofs by `aor node`, and until when they hold. */
   const proofs = new Map<string, number>();
   const pending = new Map<string, ((nodes: ReadonlySet<NodeId> | undefined) => void)[]>();
-  const proved = trace.counter('sip_overlay_callers', { result: 'proved' });
-  const forged = trace.counter('sip_overlay_callers', { result: 'unproved' });
-  const unknown = trace.counter('sip_overlay_callers', { result: 'unknown' });
+  const proved = trace.counter('sip_overlay_callers_total', { result: 'proved' });
+  const forged = trace.counter('sip_overlay_callers_total', { result: 'unproved' });
+  const unknown = trace.counter('sip_overlay_callers_total', { result: 'unknown' });
 
   function prove(aor: string, peer: NodeId, done: (verdict: Verdict) => void): void {
     const key = `${aor} ${peer}`;

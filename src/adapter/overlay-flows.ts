@@ -68,9 +68,9 @@ const nowhere: TransportAddress = { address: '0.0.0.0', port: 0 };
 export function createOverlayFlows(deps: OverlayFlowsDeps): OverlayFlows {
   const { clock, trace } = deps;
   const states = new Map<string, FlowState>();
-  const reconnects = trace.counter('sip_overlay_reconnects');
-  const broken = trace.counter('sip_overlay_streams_broken');
-  const dropped = trace.counter('sip_overlay_sends_refused');
+  const reconnects = trace.counter('sip_overlay_reconnects_total');
+  const broken = trace.counter('sip_overlay_streams_broken_total');
+  const dropped = trace.counter('sip_overlay_sends_refused_total');
   let stopped = false;
 
   function stateOf(peer: NodeId, application: number): FlowState {

@@ -1,13 +1,50 @@
-/** What this adapter has published for one AOR: the durable memory that spares Stores after a restart. */
+/** What this adapter publishes: the states of it, and the durable memory that spares Stores after a restart. */
 import { utf8Decode, utf8Encode, hexEncode } from '../base/text.ts';
 import { sha256 } from '../base/hash.ts';
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
 import type { Binding } from '../sip/location/binding.ts';
+import type { RegistrationAdmission } from '../sip/registrar/admission.ts';
 import type { PhoneFeatures } from '../usages/sip/contact-prefs.ts';
 import { instanceHash } from '../usages/sip/contact-prefs.ts';
 import { encodeRegistration, routeTo } from '../usages/sip/registration.ts';
 import type { Registration } from '../usages/sip/registration.ts';
+
+/**
+ * `confirmed`: acknowledged and seen at the replicas. `unconfirmed`: not (yet); it is retried.
+ * `no-identity`: the user is not enrolled here yet. `refused`: the overlay forbids it.
+ */
+export type PublicationState =
+  'confirmed' | 'unconfirmed' | 'no-identity' | 'refused' | 'withdrawing';
+
+export interface PublicationSnapshot {
+  readonly aor: string;
+  readonly state: PublicationState;
+  /** Wall clock; 0 when never stored. */
+  readonly storedAtMs: number;
+  readonly expiresAtMs: number;
+  readonly lastError: string | undefined;
+}
+
+export interface Publisher {
+  readonly admission: RegistrationAdmission;
+  /** Publishes what the location table and the memory of the last run ask for, and follows changes. */
+  start(): void;
+  /** The identity of a user has arrived or was renewed. */
+  identityChanged(aor: string): void;
+  /** The overlay can be used (again): what is unconfirmed is tried soon. */
+  overlayReady(): void;
+  /** A lookup did not show the record that should be there. */
+  noticeMissing(aor: string): void;
+  /** Removes all records (the adapter goes for good); `done` later, once, in bounded time. */
+  retire(done: () => void): void;
+  /** Stops retries; records stay in the overlay. */
+  stop(): void;
+  state(aor: string): PublicationState | undefined;
+  /** At most `limit` publications, those in trouble first. */
+  snapshot(limit: number): readonly PublicationSnapshot[];
+  counts(): Readonly<Record<PublicationState, number>>;
+}
 
 /** A record as the overlay acknowledged it. */
 export interface PublishedRecord {

@@ -27,44 +27,8 @@ import type { Registration } from '../usages/sip/registration.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
 import { createConfirmer } from './confirmer.ts';
 import { createDueQueue } from './due-queue.ts';
-import type { PublishedRecord } from './publication.ts';
+import type { PublicationState, PublishedRecord, Publisher } from './publication.ts';
 import { decodePublished, encodePublished, recordHash, registrationFor } from './publication.ts';
-
-/**
- * `confirmed`: acknowledged and seen at the replicas. `unconfirmed`: not (yet); it is retried.
- * `no-identity`: the user is not enrolled here yet. `refused`: the overlay forbids it.
- */
-export type PublicationState =
-  'confirmed' | 'unconfirmed' | 'no-identity' | 'refused' | 'withdrawing';
-
-export interface PublicationSnapshot {
-  readonly aor: string;
-  readonly state: PublicationState;
-  /** Wall clock; 0 when never stored. */
-  readonly storedAtMs: number;
-  readonly expiresAtMs: number;
-  readonly lastError: string | undefined;
-}
-
-export interface Publisher {
-  readonly admission: RegistrationAdmission;
-  /** Publishes what the location table and the memory of the last run ask for, and follows changes. */
-  start(): void;
-  /** The identity of a user has arrived or was renewed. */
-  identityChanged(aor: string): void;
-  /** The overlay can be used (again): what is unconfirmed is tried soon. */
-  overlayReady(): void;
-  /** A lookup did not show the record that should be there. */
-  noticeMissing(aor: string): void;
-  /** Removes all records (the adapter goes for good); `done` later, once, in bounded time. */
-  retire(done: () => void): void;
-  /** Stops retries; records stay in the overlay. */
-  stop(): void;
-  state(aor: string): PublicationState | undefined;
-  /** At most `limit` publications, those in trouble first. */
-  snapshot(limit: number): readonly PublicationSnapshot[];
-  counts(): Readonly<Record<PublicationState, number>>;
-}
 
 export interface PublisherDeps {
   readonly overlay: Pick<Overlay, 'nodeId' | 'store' | 'stat' | 'hostIdentity' | 'unhostIdentity'>;
@@ -116,9 +80,9 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     (entry: Entry) => reconcile(entry, () => queue.release()),
   );
   const confirmer = createConfirmer({ overlay, clock, trace });
-  const stores = trace.counter('sip_registration_stores');
-  const failures = trace.counter('sip_registration_store_failures');
-  const refusals = trace.counter('sip_registration_store_refusals');
+  const stores = trace.counter('sip_registration_stores_total');
+  const failures = trace.counter('sip_registration_store_failures_total');
+  const refusals = trace.counter('sip_registration_store_refusals_total');
   let admitting = 0;
   let retiring = false;
   let stopped = false;

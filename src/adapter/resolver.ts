@@ -63,9 +63,9 @@ interface Candidate extends Place {
 export function createResolver(deps: ResolverDeps): TargetResolver {
   const { clock, lookup, nodeId: self } = deps;
   const settings = { ...defaults, ...deps.settings };
-  const found = deps.trace.counter('sip_lookups', { result: 'found' });
-  const nowhere = deps.trace.counter('sip_lookups', { result: 'not-found' });
-  const unanswered = deps.trace.counter('sip_lookups', { result: 'unanswered' });
+  const found = deps.trace.counter('sip_lookups_total', { result: 'found' });
+  const nowhere = deps.trace.counter('sip_lookups_total', { result: 'not-found' });
+  const unanswered = deps.trace.counter('sip_lookups_total', { result: 'unanswered' });
 
   function resolve(context: ResolveContext, sink: TargetSink): () => void {
     const { aor, request } = context;

@@ -76,8 +76,8 @@ export function createSipConnections(deps: SipConnectionsDeps): SipConnections {
   const pool = new Map<string, PooledConnection[]>();
   const attempts = new Map<string, Attempt>();
   const avoidance = createAvoidance(clock, settings.avoidMs);
-  const opened = trace.counter('sip_overlay_connections_opened');
-  const refused = trace.counter('sip_overlay_connections_refused');
+  const opened = trace.counter('sip_overlay_connections_opened_total');
+  const refused = trace.counter('sip_overlay_connections_refused_total');
   let openCount = 0;
   let lastId = 0;
   let stopped = false;
@@ -143,7 +143,7 @@ export function createSipConnections(deps: SipConnectionsDeps): SipConnections {
       timer: clock.after('sip-app-attach', settings.answerTimeoutMs, () => {
         attempt.givenUp = true;
         avoidance.avoid(target);
-        trace.counter('sip_app_attach_failures', { reason: 'timeout' }).add();
+        trace.counter('sip_app_attach_failures_total', { reason: 'timeout' }).add();
         settle(key, attempt, failure(connectError('timeout', 'no answer to AppAttach')));
       }),
     };
@@ -155,7 +155,7 @@ export function createSipConnections(deps: SipConnectionsDeps): SipConnections {
         if (outcome.ok || outcome.error.reason !== 'error-response') {
           if (result.error.reason !== 'overload') avoidance.avoid(target);
         }
-        trace.counter('sip_app_attach_failures', { reason: result.error.reason }).add();
+        trace.counter('sip_app_attach_failures_total', { reason: result.error.reason }).add();
       }
       settle(key, attempt, result);
     });

@@ -72,8 +72,8 @@ export function createSipLookup(deps: SipLookupDeps): SipLookup {
   const cacheMs = Math.min(deps.cacheMs ?? 1000, 1000);
   const cache = new Map<string, { readonly resolution: Resolution; readonly untilMs: number }>();
   const pending = new Map<string, ((resolution: Resolution) => void)[]>();
-  const refusedValues = trace.counter('sip_lookup_values_refused');
-  const refusedLookups = trace.counter('sip_lookups_refused');
+  const refusedValues = trace.counter('sip_lookup_values_refused_total');
+  const refusedLookups = trace.counter('sip_lookups_refused_total');
 
   function remember(resolution: Resolution): void {
     if (resolution.routes.length === 0 || resolution.failed !== undefined || cacheMs <= 0) return;

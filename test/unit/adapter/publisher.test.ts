@@ -22,7 +22,11 @@ test('[R7904-3.1-01] a first REGISTER is answered after the record was stored at
   const { clock, ring, box, live } = createWorld();
   const one = box(1);
   const phone = one.phone('192.0.2.20');
-  assert.equal(tryRegister(clock, phone, 'bob', { waitMs: 0 }), undefined, 'waits for the StoreAns');
+  assert.equal(
+    tryRegister(clock, phone, 'bob', { waitMs: 0 }),
+    undefined,
+    'waits for the StoreAns',
+  );
   clock.run(1);
   assert.equal(phone.response(200).values('Contact').length, 1);
   assert.equal(live(bob), 1);
@@ -241,20 +245,22 @@ test('a record that lookups do not show is stored again', () => {
   register(clock, one.phone('192.0.2.20'), 'bob');
   clock.run(60_000);
   ring.values.clear();
-  one.phone('192.0.2.10').send(
-    [
-      'OPTIONS sip:bob@lab.example SIP/2.0',
-      'Via: SIP/2.0/UDP 192.0.2.10:5062;branch=z9hG4bKopt',
-      'Max-Forwards: 70',
-      'From: <sip:alice@lab.example>;tag=1',
-      'To: <sip:bob@lab.example>',
-      'Call-ID: o1',
-      'CSeq: 1 OPTIONS',
-      'Content-Length: 0',
-      '',
-      '',
-    ].join('\n'),
-  );
+  one
+    .phone('192.0.2.10')
+    .send(
+      [
+        'OPTIONS sip:bob@lab.example SIP/2.0',
+        'Via: SIP/2.0/UDP 192.0.2.10:5062;branch=z9hG4bKopt',
+        'Max-Forwards: 70',
+        'From: <sip:alice@lab.example>;tag=1',
+        'To: <sip:bob@lab.example>',
+        'Call-ID: o1',
+        'CSeq: 1 OPTIONS',
+        'Content-Length: 0',
+        '',
+        '',
+      ].join('\n'),
+    );
   clock.run(10);
   assert.equal(live(bob), 1);
 });

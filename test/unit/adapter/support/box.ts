@@ -72,9 +72,9 @@ export interface World {
   readonly clock: FakeClock;
   readonly ring: FakeRing;
   readonly directory: FakeDirectory;
-  box(number: number, more?: Partial<AdapterSettings>): Box;
+  readonly box: (number: number, more?: Partial<AdapterSettings>) => Box;
   /** Values that stand under an AOR, dead ones left out. */
-  live(aor: string): number;
+  readonly live: (aor: string) => number;
 }
 
 export const users = ['alice', 'bob', 'carol', 'dave'];

@@ -22,7 +22,7 @@ export const startMs = 1_700_000_000_000;
 
 export interface FakeClock extends Clock {
   /** Runs everything due within the time. */
-  run(ms: number): void;
+  readonly run: (ms: number) => void;
 }
 
 export function createClock(): FakeClock {
@@ -171,7 +171,7 @@ export interface FakeRing {
   readonly hosted: Set<NodeId>;
   /** Live connections, to be cut by a test. */
   readonly links: { readonly a: NodeId; readonly b: NodeId; cut(): void; open: boolean }[];
-  member(node: NodeId): Overlay;
+  readonly member: (node: NodeId) => Overlay;
 }
 
 const latencyMs = 1;
@@ -195,7 +195,10 @@ export function createRing(clock: FakeClock): FakeRing {
 
   function valuesAt(resource: ResourceId): Map<string, FetchedValue> {
     let values = ring.values.get(resource);
-    if (values === undefined) ring.values.set(resource, (values = new Map()));
+    if (values === undefined) {
+      values = new Map<string, FetchedValue>();
+      ring.values.set(resource, values);
+    }
     return values;
   }
 

@@ -35,13 +35,13 @@ function world() {
     clock,
     ring,
     lookup,
-    put(aor: string, values: readonly FetchedValue[]) {
+    put: (aor: string, values: readonly FetchedValue[]): void => {
       ring.values.set(
         resourceOfAor(aor),
         new Map(values.map((value, index) => [String(index), value])),
       );
     },
-    resolve(aor: string): Resolution {
+    resolve: (aor: string): Resolution => {
       let result: Resolution | undefined;
       lookup.resolve(aor, (resolution) => (result = resolution));
       assert.equal(result, undefined, 'never inside the call');
@@ -112,7 +112,7 @@ test('[R7904-4.2-05] duplicate destination lists are removed, the newest record 
     fetched(key(0x31), bob, route(nodeId(0xa1)), startMs - 1000),
     fetched(key(0x32), bob, route(nodeId(0xa1)), startMs - 10),
     fetched(key(0x33), bob, route(nodeId(0xa2)), startMs - 500),
-    fetched(key(0x34), bob, uri(`${bob};gr=${'ARChoaGhoaGhoaGhoaGhoaGh'}`), startMs - 2000),
+    fetched(key(0x34), bob, uri(`${bob};gr=ARChoaGhoaGhoaGhoaGhoaGh`), startMs - 2000),
   ]);
   assert.deepEqual(
     resolve(bob).routes.map((r) => [r.nodeId, r.storageTimeMs]),
