@@ -29,7 +29,7 @@ type Done = (outcome: Outcome<Stored, StorageError>) => void;
 const noCertificates: ReadonlyMap<string, Certificate> = new Map();
 
 export function createStorage(dependencies: StorageDependencies): Storage {
-  const { clock, trace, store, kinds, verifier } = dependencies;
+  const { clock, trace, store, kinds, verifier, quota = limits.storage } = dependencies;
   const table = createTable();
   const stored = trace.counter('storage_stores_total');
   const expired = trace.counter('storage_expired_values_total');
@@ -43,6 +43,7 @@ export function createStorage(dependencies: StorageDependencies): Storage {
   trace.gauge('storage_resources', () => table.figures().resources);
   trace.gauge('storage_values', () => table.figures().values);
   trace.gauge('storage_bytes', () => table.figures().bytes);
+  trace.gauge('storage_expiry_items', () => table.expiryItems());
 
   function now(): Moment {
     return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
@@ -121,7 +122,7 @@ export function createStorage(dependencies: StorageDependencies): Storage {
   ): void {
     const moment = now();
     const { resource, mode } = prepared;
-    const plan = planStore(table, resource, verified.kinds, mode, moment.monotonicMs);
+    const plan = planStore(table, resource, verified.kinds, mode, moment.monotonicMs, quota);
     if (!plan.ok) {
       done(plan);
       return;

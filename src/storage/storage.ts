@@ -26,6 +26,15 @@ export interface StorageDependencies {
   readonly kinds: KindRegistry;
   readonly trust: Pick<Trust, 'verify'>;
   readonly verifier: Pick<Verifier, 'parseCertificate' | 'isIssuedBy'>;
+  /** What this peer keeps for the overlay; by default `limits.storage`. */
+  readonly quota?: StorageQuota;
+}
+
+export interface StorageQuota {
+  /** Resource-IDs with values. */
+  readonly resources: number;
+  /** Bytes of all values with their signatures. */
+  readonly bytes: number;
 }
 
 /** What is known about a Store request besides its body. */

@@ -1,11 +1,11 @@
 /** What a Store does to all its Kinds together: everything or nothing. RFC 6940 §7.4.1.1. */
 import type { KindId, ResourceId } from '../base/ids.ts';
-import { limits } from '../base/limits.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
 import { generationCounterTooLow, tooLarge, type StorageError } from './errors.ts';
 import { counterMatches, planKind, type KindStore, type StoreMode } from './plan.ts';
 import type { KindRecord } from './records.ts';
+import type { StorageQuota } from './storage.ts';
 import type { PreparedStore } from './store-checks.ts';
 import type { Table } from './table.ts';
 
@@ -30,6 +30,7 @@ export function planStore(
   stores: readonly KindStore[],
   mode: StoreMode,
   nowMs: number,
+  quota: StorageQuota,
 ): Outcome<StorePlan, StorageError> {
   const present = table.get(resource);
   const recordOf = ({ definition }: KindStore): KindRecord | undefined => {
@@ -59,7 +60,7 @@ export function planStore(
     }));
     return failure(generationCounterTooLow(right));
   }
-  if (exceedsQuota(table, resource, changes)) return failure(tooLarge('this peer is full'));
+  if (exceedsQuota(table, resource, changes, quota)) return failure(tooLarge('this peer is full'));
   return success({ changes, changed, counters });
 }
 
@@ -86,12 +87,18 @@ export function sizeRefusal(
   return undefined;
 }
 
-function exceedsQuota(table: Table, resource: ResourceId, changes: readonly KindChange[]): boolean {
+function exceedsQuota(
+  table: Table,
+  resource: ResourceId,
+  changes: readonly KindChange[],
+  quota: StorageQuota,
+): boolean {
   const { resources, bytes } = table.figures();
-  if (table.get(resource) === undefined && resources >= limits.storage.resources) return true;
+  if (changes.length > 0 && table.get(resource) === undefined && resources >= quota.resources)
+    return true;
   let growth = 0;
   for (const { current, next } of changes) growth += bytesOf(next) - bytesOf(current);
-  return growth > 0 && bytes + growth > limits.storage.bytes;
+  return growth > 0 && bytes + growth > quota.bytes;
 }
 
 function bytesOf(record: KindRecord | undefined): number {

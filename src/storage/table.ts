@@ -42,6 +42,8 @@ export interface Table {
   /** The values whose time is over; they stay in the table. */
   expired(nowMs: number): readonly Expired[];
   figures(): StorageFigures;
+  /** Entries of the expiry heap, outdated ones included. */
+  expiryItems(): number;
 }
 
 interface ExpiryItem extends Expired {
@@ -152,5 +154,6 @@ export function createTable(): Table {
       return due;
     },
     figures: () => ({ resources: resources.size, values, bytes }),
+    expiryItems: () => heap.size,
   };
 }

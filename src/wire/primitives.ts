@@ -47,12 +47,6 @@ export function fixed(length: number): Codec<Uint8Array> {
   };
 }
 
-/** All bytes up to the end of the enclosing length-delimited part. */
-export const rest: Codec<Uint8Array> = {
-  encode: (value, writer) => writer.raw(value),
-  decode: (reader) => reader.take(reader.remaining),
-};
-
 /** Width in bytes of a length prefix. */
 export type PrefixBytes = 1 | 2 | 3 | 4;
 

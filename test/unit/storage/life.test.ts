@@ -4,6 +4,7 @@ import { UsageError } from '../../../src/base/assert.ts';
 import { decodeExact } from '../../../src/wire/codec.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { storedValues, type StoreKindData } from '../../../src/wire/reload/storage.ts';
+import { createTable } from '../../../src/storage/table.ts';
 import { verifyStoredValue } from '../../../src/storage/signed-value.ts';
 import { emptySignature } from '../../../src/wire/reload/security.ts';
 import {
@@ -109,6 +110,26 @@ test('refreshing one value many times does not pile up memory or timers', () => 
   assert.equal(texts(world, singleKind).length, 1);
   world.clock.advance(2000);
   assert.equal(texts(world, singleKind).length, 0);
+});
+
+test('the expiry heap sheds outdated entries', () => {
+  const table = createTable();
+  const encoded = new Uint8Array(20);
+  for (let i = 0; i < 10_000; i++) {
+    const record = {
+      encoded,
+      storageTime: BigInt(i),
+      lifetimeS: 60,
+      index: undefined,
+      expiresAtMs: 1_000_000 + i,
+      certificates: [],
+    };
+    const next = { model: 'SINGLE', generation: 1n, values: new Map([['s', record]]) } as const;
+    table.replace(aliceResource, singleKind, next, new Map());
+  }
+  assert.ok(table.expiryItems() < 3000, String(table.expiryItems()));
+  assert.equal(table.nextExpiryMs(), 1_009_999);
+  assert.equal(table.expired(2_000_000).length, 1);
 });
 
 test('[R6940-7.4.1.1-25] [R6940-7.4.1.1-26] what is passed on lives shorter by the time held here', () => {
@@ -284,6 +305,10 @@ test('a damaged store is named and not taken for an empty one', () => {
   renamed.delete(valueKey);
   renamed.set(`${valueKey}00`, value);
   assert.ok(!createWorld(renamed).storage.load().ok);
+  const swapped = fill();
+  const certificateKey = keys.find((key) => key.startsWith('storage/certificate/')) ?? '';
+  swapped.set(certificateKey, bob.certificate.der);
+  assert.ok(!createWorld(swapped).storage.load().ok);
   const newer = fill().set('storage/format', Uint8Array.of(2));
   const outcome = createWorld(newer).storage.load();
   assert.ok(!outcome.ok && outcome.error.includes('storage/format'));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { resourceIdOfName } from '../../../src/base/ids.ts';
 import { limits } from '../../../src/base/limits.ts';
 import { decodeExact } from '../../../src/wire/codec.ts';
 import { errorCodes, unknownKinds } from '../../../src/wire/reload/errors.ts';
@@ -459,6 +460,52 @@ test('Stores beyond the bound are put off', () => {
   assert.ok(outcomes.every((one) => one.length === 1));
   assert.equal(codeOf(outcomes.at(-1)![0]!), errorCodes.requestTimeout);
   assert.ok(outcomes[0]![0]!.ok);
+  accepted(storeOne(world, { kind: arrayKind }));
+});
+
+test('the quota of this peer: bytes and resources', () => {
+  const probe = createWorld();
+  storeOne(probe, { kind: singleKind });
+  const { bytes } = probe.storage.figures();
+  const full = { resources: 9, bytes };
+  const world = createWorld(new Map(), startMs, full);
+  accepted(storeOne(world, { kind: singleKind }));
+  assert.equal(codeOf(storeOne(world, { kind: arrayKind })), errorCodes.dataTooLarge);
+  accepted(storeOne(world, { kind: singleKind, storageTime: startMs + 1, text: 'other' }));
+  assert.equal(
+    codeOf(storeOne(world, { kind: singleKind, storageTime: startMs + 2, text: 'longer' })),
+    errorCodes.dataTooLarge,
+  );
+
+  const one = createWorld(new Map(), startMs, { resources: 1, bytes: 1_000_000 });
+  accepted(storeOne(one, { kind: singleKind }));
+  accepted(storeOne(one, { kind: arrayKind }));
+  const elsewhere = resourceIdOfName('bob@overlay.example.org');
+  const foreign = storeOne(one, { kind: singleKind, identity: bob, resource: elsewhere });
+  assert.equal(codeOf(foreign), errorCodes.dataTooLarge);
+});
+
+test('values of a Kind whose data model changed make way', () => {
+  const world = createWorld();
+  storeOne(world, { kind: singleKind, text: 'single' });
+  const changed = {
+    kind: singleKind,
+    name: undefined,
+    dataModel: 'ARRAY',
+    accessControl: 'USER-MATCH',
+    maxCount: 3,
+    maxSizeBytes: 100,
+    maxNodeMultiple: undefined,
+  } as const;
+  assert.deepEqual(world.kinds.configure([changed]), []);
+  assert.deepEqual(fetch(world, singleKind), { generation: 0n, values: [], certificates: [] });
+  accepted(
+    storeOne(world, { kind: singleKind, index: 1, text: 'array', storageTime: startMs - 1 }),
+  );
+  assert.deepEqual(texts(world, singleKind), ['array']);
+  assert.equal(world.storage.figures().values, 1);
+  const restarted = createWorld(world.disk.data);
+  assert.ok(restarted.storage.load().ok);
 });
 
 test('[R6940-7.4.1.1-28] merging keeps the value with the later storage_time', () => {

@@ -20,7 +20,7 @@ import { createStorage } from '../../../src/storage/create-storage.ts';
 import type { StorageError } from '../../../src/storage/errors.ts';
 import { createKindRegistry, kindIds, type KindRegistry } from '../../../src/storage/kinds.ts';
 import { signStoredValue } from '../../../src/storage/signed-value.ts';
-import type { Storage, StoreContext, Stored } from '../../../src/storage/storage.ts';
+import type { Storage, StorageQuota, StoreContext, Stored } from '../../../src/storage/storage.ts';
 import { createTrust, type Trust } from '../../../src/trust/trust.ts';
 import { decodeExact, encodeToBytes } from '../../../src/wire/codec.ts';
 import {
@@ -210,7 +210,11 @@ export interface World {
   readonly verifications: () => number;
 }
 
-export function createWorld(disk = new Map<string, Uint8Array>(), wallMs = startMs): World {
+export function createWorld(
+  disk = new Map<string, Uint8Array>(),
+  wallMs = startMs,
+  quota?: StorageQuota,
+): World {
   const clock = createFakeClock();
   clock.jump(wallMs - startMs);
   activeClock = clock;
@@ -268,7 +272,8 @@ export function createWorld(disk = new Map<string, Uint8Array>(), wallMs = start
     accessControl: 'USER-MATCH',
     ...sizes,
   });
-  const dependencies = { clock, trace: silentTrace, store, kinds, trust, verifier };
+  const required = { clock, trace: silentTrace, store, kinds, trust, verifier };
+  const dependencies = quota === undefined ? required : { ...required, quota };
   const storage = createStorage(dependencies);
   if (disk.size === 0) assert.ok(storage.load().ok);
   return { clock, disk: store, kinds, trust, storage, verifications: () => verifications };

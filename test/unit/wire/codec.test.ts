@@ -31,6 +31,12 @@ import {
 } from '../../../src/wire/codec.ts';
 import { checkCodec, hex, misused, refuses, sameContent } from './check-codec.ts';
 
+const arms = {
+  number: { tag: 1, fields: { n: u16 } },
+  bytes: { tag: 2, fields: { b: opaque(1), c: u8 } },
+  empty: { tag: 3, fields: {} },
+} as const;
+
 test('unsigned integers: every width at its bounds', () => {
   checkCodec(u8, [0, 1, 0xff]);
   checkCodec(u16, [0, 0x0102, 0xffff]);
@@ -118,6 +124,16 @@ test('a delimited structure fills its length exactly', () => {
   refuses(codec, hex('00030702cafe'), 'a field beyond the inner end');
 });
 
+test('a byte left over inside is not taken for the next field', () => {
+  const inner = struct({ a: u8, b: opaque(1) });
+  const after = { after: u8 };
+  const leftOver = hex('00050702cafe00');
+  refuses(struct({ inner: delimited(inner, 2), ...after }), leftOver);
+  refuses(struct({ list: vector(u16, 1), ...after }), hex('03000100'));
+  refuses(struct({ arm: sizedSelect(u8, 1, arms), ...after }), hex('0103000500'));
+  refuses(struct({ arm: extensibleSelect(u8, 1, arms), ...after }), hex('0103000500'));
+});
+
 test('an error names the field and the offset', () => {
   const codec = struct({ outer: u8, list: vector(struct({ flag: bool }), 1) });
   const outcome = tryDecode(codec, hex('00020102'));
@@ -149,12 +165,6 @@ test('an open enumeration keeps unknown numbers', () => {
   const codec = openEnum(u8, { one: 1, two: 2 });
   checkCodec(codec, ['one', 'two', 0, 255]);
 });
-
-const arms = {
-  number: { tag: 1, fields: { n: u16 } },
-  bytes: { tag: 2, fields: { b: opaque(1), c: u8 } },
-  empty: { tag: 3, fields: {} },
-} as const;
 
 test('a select that is not extensible refuses unknown tags', () => {
   const open = select(u8, arms);
