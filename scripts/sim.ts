@@ -37,6 +37,7 @@ function readable(report: RunReport, wallMs: number): string {
   const { hops, perPeer } = report;
   const lines = [
     `peers ${report.peers}, scenario ${report.scenario}, ${Math.round(report.simulatedMs / 1000)} s simulated in ${Math.round(wallMs)} ms`,
+    `ring right ${report.formedMs} ms after the last start; ${report.fullyLinked} peers linked with all others`,
     `hops: mean ${hops.mean}, median ${hops.p50}, 95 % ${hops.p95}, max ${hops.max}`,
     `lookups: ${(report.success * 100).toFixed(2)} % found, ${(report.firstTry * 100).toFixed(2)} % at first try`,
     `per peer: ${perPeer.messages} messages, ${perPeer.bytes} bytes, ${perPeer.cpuUs} µs CPU`,

@@ -4,7 +4,12 @@
  */
 import type { NodeId } from '../base/ids.ts';
 import { failure, success } from '../base/outcome.ts';
-import { ackFrameBytes, ackFrameType, dataFrameHeaderBytes, dataFrameType } from '../link/frames.ts';
+import {
+  ackFrameBytes,
+  ackFrameType,
+  dataFrameHeaderBytes,
+  dataFrameType,
+} from '../link/frames.ts';
 import type { Certificate } from '../ports/certificates.ts';
 import type {
   ConnectionHandler,

@@ -1,6 +1,12 @@
 /** A whole overlay under simulation: its peers, users with identities, stores and lookups. */
 import { assert } from '../base/assert.ts';
-import { nodeIdFromBytes, idBytes, resourceIdOfName, type NodeId, type ResourceId } from '../base/ids.ts';
+import {
+  nodeIdFromBytes,
+  idBytes,
+  resourceIdOfName,
+  type NodeId,
+  type ResourceId,
+} from '../base/ids.ts';
 import { bytesEqual } from '../base/bytes.ts';
 import { utf8Encode } from '../base/text.ts';
 import type { Identity } from '../ports/certificates.ts';
@@ -150,13 +156,27 @@ export function createSimulatedRing(
         outcome.ok &&
         outcome.value.values.some(
           (value) =>
-            value.exists && value.signerNodeId === record.key && bytesEqual(value.value, record.value),
+            value.exists &&
+            value.signerNodeId === record.key &&
+            bytesEqual(value.value, record.value),
         );
       done({ found, elapsedMs: world.nowMs - startedMs });
     });
   }
 
-  return { world, network, config, peers, records, living, anyLiving, startAll, store, confirm, lookup };
+  return {
+    world,
+    network,
+    config,
+    peers,
+    records,
+    living,
+    anyLiving,
+    startAll,
+    store,
+    confirm,
+    lookup,
+  };
 }
 
 function simulatedConfig(rootCertificates: OverlayConfig['rootCertificates']): OverlayConfig {

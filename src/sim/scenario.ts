@@ -25,13 +25,20 @@ export interface RunReport {
   readonly peers: number;
   readonly seed: string;
   /** Forwards of the Fetch request, 0 when the asking peer is responsible itself. */
-  readonly hops: { readonly mean: number; readonly p50: number; readonly p95: number; readonly max: number };
+  readonly hops: {
+    readonly mean: number;
+    readonly p50: number;
+    readonly p95: number;
+    readonly max: number;
+  };
   /** Part of the lookups that found the value. */
   readonly success: number;
   /** Part of the lookups that found it before the first end-to-end retransmission. */
   readonly firstTry: number;
   /** Means over the peers, joins included. */
   readonly perPeer: { readonly messages: number; readonly bytes: number; readonly cpuUs: number };
+  /** From the start of the last peer until all tables were right (ms, in steps of half a second). */
+  readonly formedMs: number;
   /** Peers linked with all others. */
   readonly fullyLinked: number;
   readonly simulatedMs: number;
@@ -72,7 +79,7 @@ const settleMs = 150_000;
 const lookupGapMs = 5;
 const lookupLimitMs = 60_000;
 
-/** Runs one scenario to its end; throws UsageError-free: an unknown name is the caller's to refuse. */
+/** Runs one scenario to its end; an unknown name is the caller's to refuse. */
 export function runScenario(options: RunOptions): RunReport {
   const startUs = options.cpuUs?.() ?? 0;
   const world = createWorld(options.seed);
@@ -80,7 +87,9 @@ export function runScenario(options: RunOptions): RunReport {
   const ring = createSimulatedRing(world, { peers: options.peers, latency });
   ring.startAll(joinGapMs);
   world.run(joinGapMs * options.peers);
+  const startedMs = world.nowMs;
   world.runUntil(() => checkRing(ring) === undefined, joinLimitMs, 500);
+  const formedMs = Math.round(world.nowMs - startedMs);
   world.run(settleMs);
   storeValues(ring, Math.max(50, Math.min(1000, options.peers)));
   scenarios[options.scenario]?.(ring);
@@ -101,9 +110,9 @@ export function runScenario(options: RunOptions): RunReport {
       bytes: Math.round(totals.bytes / options.peers),
       cpuUs: Math.round(((options.cpuUs?.() ?? 0) - startUs) / options.peers),
     },
-    fullyLinked: living.filter(
-      (peer) => peer.overlay.snapshot().links.length >= living.length - 1,
-    ).length,
+    formedMs,
+    fullyLinked: living.filter((peer) => peer.overlay.snapshot().links.length >= living.length - 1)
+      .length,
     simulatedMs: Math.round(world.nowMs),
     events: world.events,
     traceHash: world.traceHash(),

@@ -8,7 +8,9 @@ const linksPerDoubling = 8;
 export function checkBounds(ring: SimulatedRing): string | undefined {
   const living = ring.living();
   const bound =
-    2 * limits.topology.neighborsPerSide + 8 + linksPerDoubling * Math.log2(Math.max(2, living.length));
+    2 * limits.topology.neighborsPerSide +
+    8 +
+    linksPerDoubling * Math.log2(Math.max(2, living.length));
   for (const peer of living) {
     const { links, pending } = peer.overlay.snapshot();
     if (links.length > bound) return `${peer.nodeId} has ${links.length} links`;

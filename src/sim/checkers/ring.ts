@@ -21,7 +21,8 @@ export function checkRing(ring: SimulatedRing): string | undefined {
       }
     }
     if (successors.length !== perSide) return `${peer.nodeId}: ${successors.length} successors`;
-    if (predecessors.length !== perSide) return `${peer.nodeId}: ${predecessors.length} predecessors`;
+    if (predecessors.length !== perSide)
+      return `${peer.nodeId}: ${predecessors.length} predecessors`;
   }
   return undefined;
 }

@@ -141,7 +141,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     for (const id of passedOver) doubt(id);
     joiner.updateFrom(from, lists);
     joiner.step();
-    learner.pursue();
+    learner.consider(lists);
     return answer;
   }
 
@@ -240,7 +240,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
         trace.log('error', 'chord-node-id-length', { supported: nodeIdLength });
         return;
       }
-      for (const id of host.linkedNodes()) peers.add(id);
+      for (const id of host.linkedNodes()) peers.add(id).ours = !first;
       if (first) {
         enterRing();
         return;
@@ -280,7 +280,9 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     responsiblePpb: () => (serves() ? partsPerBillion(peers.rangeFrom(), self) : 0),
 
     linkUp(id) {
-      peers.add(id);
+      const peer = peers.add(id);
+      // Whoever is not part of the ring yet has made its links itself.
+      if (state === 'joining') peer.ours = true;
       learner.linkUp(id);
       announcer.payFull(id);
       joiner.step();

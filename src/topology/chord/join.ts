@@ -94,8 +94,6 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
     }
     const attempt: Phase = { name: 'attach' };
     enter(attempt);
-    const link = peers.get(bootstrap);
-    if (link !== undefined) link.ours = true;
     host.attach(
       { kind: 'resource', resource: after(self) },
       { via: bootstrap, sendUpdate: true },

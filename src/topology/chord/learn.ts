@@ -9,13 +9,16 @@ import { encodeToBytes } from '../../wire/codec.ts';
 import { messageCodes } from '../../wire/reload/message-codes.ts';
 import { routeQueryReq } from '../../wire/reload/route-query.ts';
 import type { TopologyHost } from '../plugin.ts';
-import { nearest } from './neighbor-table.ts';
+import { nearest, type Neighbors } from './neighbor-table.ts';
 import { isMember, type PeerTable } from './peers.ts';
+import { strictlyBetween } from './ring.ts';
 import { timing } from './timing.ts';
 
 export interface Learner {
   /** Attaches to the nodes that the Neighbor Table lacks, and asks silent ones for their tables. */
   pursue(): void;
+  /** {@link Learner.pursue}, if one of the nodes just named may belong in the Neighbor Table. */
+  consider(named: Neighbors): void;
   /**
    * Nodes named by members that would be neighbors and are not members yet, leaving out those that
    * could not be attached `tries` times.
@@ -128,6 +131,17 @@ export function createLearner(
     if (firstMs !== Infinity) wake(firstMs - now);
   }
 
+  /** A stranger inside the arc that our neighbors span; everybody while that is not full. */
+  function mayBeCloser(id: NodeId): boolean {
+    if (id === self) return false;
+    const peer = peers.get(id);
+    if (peer !== undefined && isMember(peer)) return false;
+    const { predecessors, successors } = peers.neighbors();
+    const first = predecessors[neighborsPerSide - 1];
+    const last = successors[neighborsPerSide - 1];
+    return first === undefined || last === undefined || strictlyBetween(first, id, last);
+  }
+
   /** True once the node, whose Node-ID is smaller, has had its time to attach to us. */
   function yielded(id: NodeId): boolean {
     const since = nudged.get(id);
@@ -207,6 +221,9 @@ export function createLearner(
     pursue() {
       forgetOld();
       pursue();
+    },
+    consider(named) {
+      if (named.successors.some(mayBeCloser) || named.predecessors.some(mayBeCloser)) pursue();
     },
     missing: (tries) => [
       ...wanted((id) => (avoided.get(id)?.failures ?? 0) >= tries && isAvoided(id)).keys(),
