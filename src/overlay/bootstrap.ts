@@ -25,6 +25,8 @@ export interface Bootstrap {
   /** A linked node told where it listens. */
   learned(nodeId: NodeId, address: TransportAddress): void;
   linkDown(nodeId: NodeId): void;
+  /** This peer is in the ring. */
+  joined(): void;
 }
 
 export interface BootstrapDependencies {
@@ -45,6 +47,7 @@ export interface BootstrapDependencies {
 }
 
 const storeKey = 'overlay/bootstrap-peers';
+const memberKey = 'overlay/member';
 
 export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap {
   const { clock, trace, dialer, links } = dependencies;
@@ -56,14 +59,21 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
   let first = false;
   let running = false;
   let waitMs: number = limits.overlay.rejoinMinimumMs;
-  let rounds = 0;
+  const returning = dependencies.store.get(memberKey) !== undefined;
+  let startedMs = 0;
+  let aloneMs = 0;
   let nextAddress = 0;
+  let nextProbe = 0;
+  /** A linked node that is known to lead into the ring. */
+  let way: NodeId | undefined;
   let timer: Timer | undefined;
 
   function start(bootstrap: readonly TransportAddress[] | 'first'): void {
     running = true;
     first = bootstrap === 'first';
     given = bootstrap === 'first' ? [] : bootstrap;
+    startedMs = clock.monotonicMs();
+    aloneMs = first ? firstAloneMs : returningAloneMs * (1 + randomUnit(dependencies.random));
     if (first && addresses().length === 0) dependencies.topology().join(true);
     else round();
   }
@@ -90,25 +100,31 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     }
     if (mayBegin()) {
       lookForRing();
-      if (++rounds > firstAlone) dependencies.topology().join(true);
+      if (clock.monotonicMs() - startedMs >= aloneMs) dependencies.topology().join(true);
     }
-    if (links.size === 0 || mayBegin()) schedule(backoff());
+    if (mayBegin()) schedule(Math.min(backoff(), lookAgainMs));
+    else if (links.size === 0) schedule(backoff());
   }
 
   function mayBegin(): boolean {
-    return first && dependencies.topology().state === 'idle';
+    return (first || returning) && dependencies.topology().state === 'idle';
   }
 
   /**
-   * A first node that comes back must not join by way of peers that wait for it themselves, so it
-   * joins only when somebody answers for the ring.
+   * Members that all come back at once must not wait for each other forever. So a first node, and
+   * one that was a member before, joins only when somebody answers for the ring, and begins a ring
+   * when nobody does; rings that began apart merge (§10.7.4.4).
    */
   function lookForRing(): void {
-    const via = peer();
-    if (via === undefined) return;
-    dependencies.probeRing(via, (found) => {
-      if (found && running && mayBegin()) dependencies.topology().join(false);
-    });
+    const linked = [...links.entries()];
+    for (let i = 0; i < Math.min(limits.overlay.bootstrapDialsAtOnce, linked.length); i++) {
+      const { nodeId } = linked[nextProbe++ % linked.length] as LinkEntry;
+      dependencies.probeRing(nodeId, (found) => {
+        if (!found || !running || !mayBegin()) return;
+        way = nodeId;
+        dependencies.topology().join(false);
+      });
+    }
   }
 
   function dialNext(
@@ -175,7 +191,7 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     reached.add(entry.nodeId);
     waitMs = limits.overlay.rejoinMinimumMs;
     if (!running || dependencies.topology().state !== 'idle') return;
-    if (first) lookForRing();
+    if (mayBegin()) lookForRing();
     else dependencies.topology().join(false);
   }
 
@@ -194,6 +210,7 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
   }
 
   function peer(): NodeId | undefined {
+    if (way !== undefined && links.get(way)?.link.suspect === false) return way;
     let fallback: NodeId | undefined;
     for (const nodeId of reached) {
       const entry = links.get(nodeId);
@@ -221,6 +238,10 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     learned(nodeId, address) {
       if (links.get(nodeId) !== undefined) remember(nodeId, address);
     },
+    joined() {
+      if (dependencies.store.get(memberKey) !== undefined) return;
+      dependencies.store.write([{ put: memberKey, value: latin1Encode('1') }]);
+    },
     linkDown(nodeId) {
       reached.delete(nodeId);
       if (running && links.size === 0) schedule(backoff());
@@ -228,8 +249,11 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
   };
 }
 
-/** Rounds in which a first node that has known others looks for them before it starts alone. */
-const firstAlone = 3;
+/** Time in which a first node that has known others looks for their ring before it begins one. */
+const firstAloneMs = 3000;
+/** The same for another former member, at least; at most twice that. */
+const returningAloneMs = 15_000;
+const lookAgainMs = 2000;
 
 function keyOf({ address, port }: TransportAddress): string {
   return `${address} ${port}`;

@@ -202,7 +202,10 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       bootstrap: () => bootstrap,
       copyRange: storageService.copyRange,
       dropResources: storageService.dropResources,
-      changed: notify,
+      changed(what) {
+        if (what === 'state' && topology.state === 'joined') bootstrap.joined();
+        notify(what);
+      },
     }),
   );
   const handlers = new Map<number, RequestHandler>([

@@ -19,7 +19,7 @@ export interface Queries extends Pick<OverlayPeer, 'ping' | 'probe' | 'find'> {
 export function createQueries({ transactions }: { readonly transactions: Transactions }): Queries {
   return {
     probeRing(self, via, done) {
-      const place = self as string as ResourceId;
+      const place = following(self);
       transactions.request(
         {
           destinations: [
@@ -81,6 +81,13 @@ export function createQueries({ transactions }: { readonly transactions: Transac
       });
     },
   };
+}
+
+/** The Resource-ID one above: a Resource-ID equal to a linked Node-ID would come straight back (A-36). */
+function following(nodeId: NodeId): ResourceId {
+  const size = BigInt(nodeId.length * 4);
+  const next = (BigInt(`0x${nodeId}`) + 1n) % (1n << size);
+  return next.toString(16).padStart(nodeId.length, '0') as ResourceId;
 }
 
 function malformed(): Outcome<never, OverlayError> {

@@ -64,6 +64,35 @@ test('a ring whose peers all restart comes back with its data', () => {
   }
 });
 
+test('former members begin again without the first peer', () => {
+  const world = createWorld('headless');
+  const stores = [1, 2, 3, 4].map(() => memoryStore(world.clock));
+  for (const store of stores) {
+    world.add({ dependencies: { store } });
+    world.clock.advance(2000);
+  }
+  assert.ok(world.settle());
+  const before = world.peers.splice(0);
+  for (const peer of before) {
+    peer.host.dead = true;
+    peer.host.frozen = true;
+  }
+  before.slice(1).forEach((peer, i) => {
+    world.add({
+      nodeId: peer.nodeId,
+      identity: peer.identity,
+      address: peer.host.address,
+      bootstrap: [{ address: '10.0.0.1', port: linkPort }],
+      dependencies: { store: stores[i + 1] as (typeof stores)[0] },
+    });
+  });
+  assert.ok(world.settle(60_000));
+  world.clock.advance(60_000);
+  for (const peer of world.peers) {
+    assert.equal(peer.overlay.snapshot().topology.successors.length, 2);
+  }
+});
+
 test('the first peer alone restarts and finds its ring again', () => {
   const world = createWorld('first');
   const store = memoryStore(world.clock);

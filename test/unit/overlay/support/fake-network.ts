@@ -74,7 +74,7 @@ export function createFakeNetwork(clock: FakeClock, delayMs = 1): FakeNetwork {
         clock.after('pump', 0, () => pump(end));
       },
       send(bytes) {
-        if (!end.open) return;
+        if (!end.open || host.dead) return;
         network.onSend?.(host, bytes);
         const copy = bytes.slice();
         clock.after('travel', delayMs, () => post(end.other, copy));
@@ -112,7 +112,7 @@ export function createFakeNetwork(clock: FakeClock, delayMs = 1): FakeNetwork {
         };
         clock.after('dial', 2 * delayMs, () => {
           const listener = listeners.get(`${target.address}:${target.port}`);
-          if (listener === undefined || listener.host.dead) {
+          if (host.dead || listener === undefined || listener.host.dead) {
             settle(failure('refused'));
             return;
           }
