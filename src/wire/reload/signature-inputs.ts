@@ -1,10 +1,9 @@
 /** The bytes that signatures cover. RFC 6940 §6.3.4, §7.1. */
 import type { KindId, ResourceId } from '../../base/ids.ts';
-import type { DataModel } from '../../ports/overlay-config.ts';
 import { written, type Writer } from '../codec.ts';
 import { resourceId } from './ids.ts';
 import { signerIdentity, type SignerIdentity } from './security.ts';
-import { storedDataValue, type StoredDataValue } from './storage.ts';
+import { storedDataValue, type DataModel, type StoredDataValue } from './storage.ts';
 
 /** overlay + transaction_id + MessageContents + SignerIdentity; nothing else of the header. */
 export function messageSignatureInput(

@@ -1,9 +1,8 @@
 /** Stat: metadata of stored values. RFC 6940 §7.4.3. The request is {@link fetchReq}. */
 import { limits } from '../../base/limits.ts';
-import type { DataModel } from '../../ports/overlay-config.ts';
 import { bool, delimited, opaque, struct, u32, u64, u8, vector, joined } from '../codec.ts';
 import type { Codec, Infer } from '../codec.ts';
-import { listToEnd, valuePlace, type Place } from './storage.ts';
+import { listToEnd, valuePlace, type DataModel, type Place } from './storage.ts';
 
 const metaData = struct({
   exists: bool,

@@ -2,7 +2,6 @@
  * Stored data, Store and Fetch. RFC 6940 §7. The data model is the Kind's and not on the wire, so the
  * lists of values are carried as bytes here and decoded with {@link storedValues} once the Kind is known.
  */
-import type { DataModel } from '../../ports/overlay-config.ts';
 import {
   bool,
   checked,
@@ -22,6 +21,9 @@ import { signature } from './security.ts';
 import { UsageError } from '../../base/assert.ts';
 import { located } from '../error.ts';
 import { limits } from '../../base/limits.ts';
+
+/** How the values of a Kind at one Resource-ID are arranged. §7.2, §14.7. */
+export type DataModel = 'SINGLE' | 'ARRAY' | 'DICTIONARY';
 
 /** Index of an array Store that appends, and of the last element in a range. */
 export const lastIndex = 0xffff_ffff;
