@@ -54,6 +54,7 @@ export async function fetchConfig(
   url: string,
   connection: AuthorityConnection,
 ): Promise<Outcome<Uint8Array>> {
+  if (!URL.canParse(url)) return failure(`${url} is not a URL`);
   const target = `${new URL(url).origin}/.well-known/reload-config`;
   const answer = await connection.send({ method: 'GET', url: target });
   if (!answer.ok) return answer;

@@ -70,6 +70,8 @@ export function createUserIdentities(options: UserIdentitiesOptions): Outcome<Us
   const listeners = new Set<(aor: string, identity: Identity) => void>();
   /** In the order of enrollment; each with the time before which it is not tried. */
   const waiting = new Map<string, number>();
+  /** Users whose certificate is being asked for; an attempt that is no longer here has been overtaken. */
+  const asking = new Map<string, object>();
   const enrolled = trace.counter('user_identities_enrolled');
   const refused = trace.counter('user_identities_refused');
   let running = 0;
@@ -88,13 +90,17 @@ export function createUserIdentities(options: UserIdentitiesOptions): Outcome<Us
   }
 
   function consider(account: Account): void {
-    if (!account.enabled) forget(account.aor);
-    else if (isDue(account.aor)) waiting.set(account.aor, waiting.get(account.aor) ?? 0);
+    if (!account.enabled) {
+      forget(account.aor);
+    } else if (isDue(account.aor) && !asking.has(account.aor)) {
+      waiting.set(account.aor, waiting.get(account.aor) ?? 0);
+    }
   }
 
   /** The authority gives a disabled or removed user other Node-IDs when it returns. */
   function forget(aor: string): void {
     waiting.delete(aor);
+    asking.delete(aor);
     ready.delete(aor);
     if (held.delete(aor)) store.write([{ delete: prefix + aor }]);
   }
@@ -135,9 +141,12 @@ export function createUserIdentities(options: UserIdentitiesOptions): Outcome<Us
   }
 
   async function enrollOne(aor: string): Promise<void> {
+    const attempt = {};
+    asking.set(aor, attempt);
     const privateKey = await generatePrivateKey(options.keyType);
     const issued = await options.enroll(createCsr(privateKey, aor), publicKeyDer(privateKey));
-    if (!started || accounts.lookup(aor)?.enabled !== true) return;
+    if (!started || asking.get(aor) !== attempt) return;
+    asking.delete(aor);
     if (!issued.ok) {
       postpone(aor, issued.error);
       return;

@@ -76,6 +76,7 @@ export function connectAuthority(
  * Nothing is sent; the connection that is used later checks the chain with this root.
  */
 export function fetchPinnedRoot(url: string, fingerprint: string): Promise<Outcome<Uint8Array>> {
+  if (!URL.canParse(url)) return Promise.resolve(failure(`${url} is not a URL`));
   const { hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve) => {
@@ -121,6 +122,9 @@ function lastOfChain(socket: TLSSocket): Uint8Array | undefined {
 
 function send(agent: Agent, request: AuthorityRequest): Promise<Outcome<AuthorityAnswer>> {
   const { method, url, headers, body, signal } = request;
+  if (!URL.canParse(url) || !url.toLowerCase().startsWith('https:')) {
+    return Promise.resolve(failure(`${url} is not an https URL`));
+  }
   const timeoutMs = request.timeoutMs ?? limits.enrollmentClient.requestTimeoutMs;
   return new Promise((resolve) => {
     const outgoing = httpsRequest(url, {

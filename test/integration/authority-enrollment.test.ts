@@ -400,6 +400,7 @@ test('[R6940-11.3-03] enrollment over http is refused by the client', async () =
     notAfterMs: Date.now() + 1000,
   });
   assert.equal(await enrollAt('http://127.0.0.1:1', root), 'unreachable');
+  assert.equal(await enrollAt('https://127.0.0.1:99999', root), 'unreachable');
 });
 
 test('[R6940-11.3-04] a server certificate without the overlay name is refused', async (t) => {
