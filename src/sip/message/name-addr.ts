@@ -4,9 +4,13 @@ import {
   endOfQuoted,
   formatParams,
   hasUriUnsafe,
+  isParamNamed,
   isSpaceCode,
   isToken,
   isTokenCode,
+  nextParam,
+  noParams,
+  paramValue,
   parseParams,
   quote,
   skipSpace,
@@ -31,33 +35,57 @@ export interface NameAddr {
   readonly raw: string;
 }
 
-/** A class, because several are made for every message and the URI is parsed only when asked for. */
+/** A class, because several are made for every message; URI and parameters are parsed when asked for. */
 class ParsedNameAddr implements NameAddr {
   readonly raw: string;
   readonly display: string | undefined;
   readonly uri: string;
-  readonly params: ReadonlyMap<string, string | undefined>;
+  readonly tag: string | undefined;
+  readonly #paramsStart: number;
+  #params: ReadonlyMap<string, string | undefined> | undefined = undefined;
   #parsedUri: Outcome<SipUri> | undefined = undefined;
 
   constructor(
     raw: string,
     display: string | undefined,
     uri: string,
-    params: ReadonlyMap<string, string | undefined>,
+    paramsStart: number,
+    tag: string | undefined,
   ) {
     this.raw = raw;
     this.display = display;
     this.uri = uri;
-    this.params = params;
+    this.#paramsStart = paramsStart;
+    this.tag = tag;
   }
 
-  get tag(): string | undefined {
-    return this.params.get('tag');
+  get params(): ReadonlyMap<string, string | undefined> {
+    return (this.#params ??= parseParams(this.raw, this.#paramsStart) ?? noParams);
   }
 
   get parsedUri(): Outcome<SipUri> {
     return (this.#parsedUri ??= parseUri(this.uri));
   }
+}
+
+/** Checks the parameters from `start` on and makes the value. */
+function withParams(
+  text: string,
+  display: string | undefined,
+  uri: string,
+  start: number,
+): Outcome<NameAddr> {
+  let tag: string | undefined;
+  let hasTag = false;
+  let i = skipSpace(text, start);
+  while (i < text.length) {
+    i = nextParam(text, i);
+    if (i < 0) return failure('bad-header-parameter');
+    if (hasTag || !isParamNamed(text, 'tag')) continue;
+    hasTag = true;
+    tag = paramValue(text);
+  }
+  return success(new ParsedNameAddr(text, display, uri, start, tag));
 }
 
 /** Reads one value (not a comma-separated list). Errors are a stable kebab-case word. */
@@ -79,9 +107,7 @@ export function parseNameAddr(text: string): Outcome<NameAddr> {
   const close = text.indexOf('>', i);
   if (close < 0) return failure('unterminated-bracket');
   if (!looksLikeUri(text, i + 1, close)) return failure('bad-uri');
-  const params = parseParams(text, close + 1);
-  if (params === undefined) return failure('bad-header-parameter');
-  return success(new ParsedNameAddr(text, display, text.slice(i + 1, close), params));
+  return withParams(text, display, text.slice(i + 1, close), close + 1);
 }
 
 /** A URI without brackets: everything after `;` belongs to the header, and `?` and `,` are not allowed (RFC 3261 §20). */
@@ -93,9 +119,7 @@ function parseAddrSpec(text: string, start: number): Outcome<NameAddr> {
   if (!looksLikeUri(text, start, uriEnd)) return failure('bad-uri');
   const uri = text.slice(start, uriEnd);
   if (uri.includes('?') || uri.includes(',')) return failure('uri-needs-brackets');
-  const params = parseParams(text, end);
-  if (params === undefined) return failure('bad-header-parameter');
-  return success(new ParsedNameAddr(text, undefined, uri, params));
+  return withParams(text, undefined, uri, end);
 }
 
 function isDisplayCode(code: number): boolean {

@@ -1,15 +1,16 @@
 import { limits } from '../../base/limits.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { latin1Decode } from '../../base/text.ts';
+import type { TransportAddress } from '../../ports/connection.ts';
 import { makeEditor } from './editor.ts';
 import { buildErrorReply } from './error-reply.ts';
 import { headerIds, scanHeaderId } from './header-names.ts';
 import { parseNameAddr } from './name-addr.ts';
-import { Row, isSafeText, makeUnfoldedRow } from './rows.ts';
+import { Row, isSafeText, makeKnownRow, makeUnfoldedRow } from './rows.ts';
 import { hasUriUnsafe, isToken, isTokenCode, parseUnsigned } from './scan.ts';
 import type { SipMessage, SipParseError } from './types.ts';
 import { parseUri } from './uri.ts';
-import { parseVia } from './via.ts';
+import { completeVia, parseVia } from './via.ts';
 import { MessageView, firstValue, noFields, parseCseq } from './view.ts';
 import type { ParsedFields } from './view.ts';
 
@@ -17,8 +18,14 @@ import type { ParsedFields } from './view.ts';
  * Reads one whole message as framed by its transport: a datagram, a WebSocket message, or a piece
  * cut from a stream by its Content-Length. Bytes beyond Content-Length are ignored, a body shorter
  * than it says is an error (RFC 3261 §18.3). Cost is linear in the size.
+ *
+ * With `source`, the topmost Via of a request is completed with where it came from (RFC 3261
+ * §18.2.1, RFC 3581 §4).
  */
-export function parseMessage(bytes: Uint8Array): Outcome<SipMessage, SipParseError> {
+export function parseMessage(
+  bytes: Uint8Array,
+  source?: TransportAddress,
+): Outcome<SipMessage, SipParseError> {
   if (bytes.length > limits.sipMessage.headerBytes + limits.sipMessage.bodyBytes) {
     return { ok: false, error: { reason: 'too-large' } };
   }
@@ -36,6 +43,11 @@ export function parseMessage(bytes: Uint8Array): Outcome<SipMessage, SipParseErr
   const bodyStart = rows.end;
   const bodyEnd = length === undefined ? text.length : bodyStart + length;
   if (bodyEnd > text.length) return refused('short-body', text, start);
+  const isCompleted =
+    startLine.kind === 'request' &&
+    source !== undefined &&
+    completeTopVia(rows.rows, fields, source);
+  const isWhole = start === 0 && bodyEnd === bytes.length;
   const view = new MessageView(
     {
       kind: startLine.kind,
@@ -45,13 +57,26 @@ export function parseMessage(bytes: Uint8Array): Outcome<SipMessage, SipParseErr
       reason: startLine.reason,
       rows: rows.rows,
       bodyText: bodyEnd === bodyStart ? '' : text.slice(bodyStart, bodyEnd),
-      body: bytes.subarray(bodyStart, bodyEnd),
-      bytes: start === 0 && bodyEnd === bytes.length ? bytes : bytes.subarray(start, bodyEnd),
+      body: undefined,
+      bytes: isCompleted ? undefined : isWhole ? bytes : bytes.subarray(start, bodyEnd),
     },
     fields,
     makeEditor,
   );
   return { ok: true, value: view as unknown as SipMessage };
+}
+
+/** True when the topmost Via lacked something. */
+function completeTopVia(rows: Row[], fields: ParsedFields, source: TransportAddress): boolean {
+  const { via } = fields;
+  if (via === undefined) return false;
+  const complete = completeVia(via, source.address, source.port);
+  if (complete === via) return false;
+  const at = rows.findIndex(({ id }) => id === headerIds.via);
+  const rest = rows[at]?.value.slice(via.raw.length) ?? '';
+  rows[at] = makeKnownRow(headerIds.via, 'Via', complete.raw + rest);
+  fields.via = complete;
+  return true;
 }
 
 interface StartLine {

@@ -78,9 +78,60 @@ export function quote(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
+/** Where {@link nextParam} found the parts of a parameter; overwritten by the next call. */
+export const param = { nameStart: 0, nameEnd: 0, valueStart: -1, valueEnd: -1 };
+
 /**
- * Reads `;name=value` pairs from `from` to the end; names in lower case, quoted values resolved, the
- * first of two equal names wins. `undefined` when malformed (such as an empty parameter).
+ * Reads one `;name=value` at `from` (a semicolon) into {@link param}, without making strings;
+ * `valueStart` is -1 for a flag. The position after it and its white space, or -1 when malformed.
+ */
+export function nextParam(text: string, from: number): number {
+  if (text.charCodeAt(from) !== 0x3b) return -1;
+  const nameStart = skipSpace(text, from + 1);
+  let i = nameStart;
+  while (i < text.length && isParamCode(text.charCodeAt(i))) i++;
+  if (i === nameStart) return -1;
+  param.nameStart = nameStart;
+  param.nameEnd = i;
+  param.valueStart = -1;
+  i = skipSpace(text, i);
+  if (text.charCodeAt(i) !== 0x3d) return i;
+  const valueStart = skipSpace(text, i + 1);
+  i = valueStart;
+  if (text.charCodeAt(i) === 0x22) {
+    i = endOfQuoted(text, i);
+    if (i < 0) return -1;
+  } else {
+    while (i < text.length && isParamValueCode(text.charCodeAt(i))) i++;
+  }
+  param.valueStart = valueStart;
+  param.valueEnd = i;
+  return skipSpace(text, i);
+}
+
+/** True when the parameter read last has that name (given in lower case). */
+export function isParamNamed(text: string, lower: string): boolean {
+  const { nameStart, nameEnd } = param;
+  if (nameEnd - nameStart !== lower.length) return false;
+  for (let i = 0; i < lower.length; i++) {
+    let code = text.charCodeAt(nameStart + i);
+    if (code >= 65 && code <= 90) code += 32;
+    if (code !== lower.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** Value of the parameter read last, quotes resolved; `undefined` for a flag. */
+export function paramValue(text: string): string | undefined {
+  const { valueStart, valueEnd } = param;
+  if (valueStart < 0) return undefined;
+  const value = text.slice(valueStart, valueEnd);
+  return value.charCodeAt(0) === 0x22 ? unquote(value) : value;
+}
+
+/**
+ * All parameters from `from` to the end; names in lower case, quoted values resolved, the first of
+ * two equal names wins. `undefined` when malformed (such as an empty parameter).
  */
 export function parseParams(
   text: string,
@@ -90,28 +141,10 @@ export function parseParams(
   if (i >= text.length) return noParams;
   const params = new Map<string, string | undefined>();
   while (i < text.length) {
-    if (text.charCodeAt(i) !== 0x3b) return undefined;
-    const nameStart = skipSpace(text, i + 1);
-    i = nameStart;
-    while (i < text.length && isParamCode(text.charCodeAt(i))) i++;
-    if (i === nameStart) return undefined;
-    const name = text.slice(nameStart, i).toLowerCase();
-    i = skipSpace(text, i);
-    let value: string | undefined;
-    if (text.charCodeAt(i) === 0x3d) {
-      const valueStart = skipSpace(text, i + 1);
-      i = valueStart;
-      if (text.charCodeAt(i) === 0x22) {
-        i = endOfQuoted(text, i);
-        if (i < 0) return undefined;
-        value = unquote(text.slice(valueStart, i));
-      } else {
-        while (i < text.length && isParamValueCode(text.charCodeAt(i))) i++;
-        value = text.slice(valueStart, i);
-      }
-      i = skipSpace(text, i);
-    }
-    if (!params.has(name)) params.set(name, value);
+    i = nextParam(text, i);
+    if (i < 0) return undefined;
+    const name = text.slice(param.nameStart, param.nameEnd).toLowerCase();
+    if (!params.has(name)) params.set(name, paramValue(text));
   }
   return params;
 }

@@ -1,7 +1,16 @@
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { canonicalAddress } from './ip.ts';
-import { isTokenCode, parseParams, parseUnsigned, skipSpace } from './scan.ts';
+import {
+  isParamNamed,
+  isTokenCode,
+  nextParam,
+  noParams,
+  paramValue,
+  parseParams,
+  parseUnsigned,
+  skipSpace,
+} from './scan.ts';
 
 /** One Via value. RFC 3261 §20.42, RFC 3581. */
 export interface Via {
@@ -18,6 +27,37 @@ export interface Via {
   /** Lower-case names. */
   readonly params: ReadonlyMap<string, string | undefined>;
   readonly raw: string;
+}
+
+/** A class, because one is made for every message; parameters are listed when asked for. */
+class ParsedVia implements Via {
+  readonly raw: string;
+  readonly transport: string;
+  readonly host: string;
+  readonly port: number | undefined;
+  branch: string | undefined = undefined;
+  received: string | undefined = undefined;
+  rport: number | true | undefined = undefined;
+  readonly paramsStart: number;
+  #params: ReadonlyMap<string, string | undefined> | undefined = undefined;
+
+  constructor(
+    raw: string,
+    transport: string,
+    host: string,
+    port: number | undefined,
+    paramsStart: number,
+  ) {
+    this.raw = raw;
+    this.transport = transport;
+    this.host = host;
+    this.port = port;
+    this.paramsStart = paramsStart;
+  }
+
+  get params(): ReadonlyMap<string, string | undefined> {
+    return (this.#params ??= parseParams(this.raw, this.paramsStart) ?? noParams);
+  }
 }
 
 /** Reads one value (not a comma-separated list). Errors are a stable kebab-case word. */
@@ -40,19 +80,21 @@ export function parseVia(text: string): Outcome<Via> {
     while (text.charCodeAt(i) >= 48 && text.charCodeAt(i) <= 57) i++;
     port = parseUnsigned(text.slice(portStart, i), 65535);
     if (port === undefined) return failure('bad-via-port');
+    i = skipSpace(text, i);
   }
-  const params = parseParams(text, i);
-  if (params === undefined) return failure('bad-via-parameter');
-  return success({
-    transport,
-    host,
-    port,
-    branch: params.get('branch'),
-    received: params.get('received'),
-    rport: rportOf(params),
-    params,
-    raw: text,
-  });
+  const via = new ParsedVia(text, transport, host, port, i);
+  while (i < text.length) {
+    i = nextParam(text, i);
+    if (i < 0) return failure('bad-via-parameter');
+    if (isParamNamed(text, 'branch')) via.branch ??= paramValue(text);
+    else if (isParamNamed(text, 'received')) via.received ??= paramValue(text);
+    else if (isParamNamed(text, 'rport')) via.rport ??= rportOf(paramValue(text));
+  }
+  return success(via);
+}
+
+function rportOf(value: string | undefined): number | true | undefined {
+  return value === undefined || value === '' ? true : parseUnsigned(value, 65535);
 }
 
 /** Position of the transport after `SIP/2.0/`, white space round the slashes allowed; -1 when it is something else. */
@@ -73,27 +115,30 @@ function endOfHost(text: string, start: number): number {
   return i;
 }
 
-function rportOf(params: ReadonlyMap<string, string | undefined>): number | true | undefined {
-  if (!params.has('rport')) return undefined;
-  const value = params.get('rport');
-  return value === undefined || value === '' ? true : parseUnsigned(value, 65535);
-}
-
 /**
- * The value with `received` (no brackets, RFC 5118 §4.5) and a bare `rport` filled in. RFC 3261
- * §18.2.1, RFC 3581 §4.
+ * The value with `received` (no brackets, RFC 5118 §4.5) and a bare `rport` filled in; the same
+ * object when nothing is missing. RFC 3261 §18.2.1, RFC 3581 §4.
  */
-export function completeVia(via: Via, address: string, port: number): string {
-  let text = via.raw;
-  let received = via.received === address;
-  if (via.rport === true) {
-    text = text.replace(/;\s*rport\s*(?:=\s*)?(?=;|$)/i, `;rport=${String(port)}`);
-  } else if (via.rport === undefined && canonicalAddress(via.host) === address) {
-    received = true;
+export function completeVia(via: Via, address: string, port: number): Via {
+  const fillsRport = via.rport === true;
+  const isKnown = via.received === address;
+  const isDirect = via.rport === undefined && canonicalAddress(via.host) === address;
+  if (!fillsRport && (isKnown || isDirect)) return via;
+  let raw = via.raw;
+  if (fillsRport) {
+    raw = raw.replace(/;\s*rport\s*(?:=\s*)?(?=;|$)/i, `;rport=${String(port)}`);
   }
-  if (received) return text;
-  if (via.params.has('received')) {
-    text = text.replace(/;\s*received\s*(?:=[^;]*)?(?=;|$)/i, '');
+  if (!isKnown) {
+    if (via.received !== undefined) {
+      raw = raw.replace(/;\s*received\s*(?:=[^;]*)?(?=;|$)/i, '');
+    }
+    raw += `;received=${address}`;
   }
-  return `${text};received=${address}`;
+  // Everything up to the parameters is unchanged, and so is where they start.
+  const start = via instanceof ParsedVia ? via.paramsStart : 0;
+  const complete = new ParsedVia(raw, via.transport, via.host, via.port, start);
+  complete.branch = via.branch;
+  complete.received = address;
+  complete.rport = fillsRport ? port : via.rport;
+  return complete;
 }

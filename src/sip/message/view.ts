@@ -1,4 +1,5 @@
 import { UsageError } from '../../base/assert.ts';
+import { emptyBytes } from '../../base/bytes.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { limits } from '../../base/limits.ts';
 import { latin1Decode, latin1Encode } from '../../base/text.ts';
@@ -110,7 +111,8 @@ export class MessageView {
     return (this.fields.cseq ??= must(parseCseq(this.#mustRow(headerIds.cseq).value)));
   }
   get body(): Uint8Array {
-    return (this.#body ??= latin1Encode(this.content.bodyText));
+    return (this.#body ??=
+      this.content.bodyText === '' ? emptyBytes : latin1Encode(this.content.bodyText));
   }
 
   header(name: string): string | undefined {

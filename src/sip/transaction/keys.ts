@@ -1,5 +1,4 @@
 import type { SipRequest } from '../message/types.ts';
-import type { Via } from '../message/via.ts';
 
 /** "z9hG4bK", the mark of RFC 3261 branches (§8.1.1.7). */
 export const branchCookie = 'z9hG4bK';
@@ -8,9 +7,9 @@ export const branchCookie = 'z9hG4bK';
  * The key under which a request finds its server transaction, for the given method (ACK and CANCEL
  * look for the INVITE). RFC 3261 §17.2.3: branch, sent-by and method; without the cookie, or with the
  * bare cookie (RFC 4475 §3.2.1), the RFC 2543 rule: Request-URI, From tag, Call-ID, CSeq, top Via.
- * `via` is the topmost one as it was received.
  */
-export function serverKey(request: SipRequest, via: Via, method: string): string {
+export function serverKey(request: SipRequest, method: string): string {
+  const { via } = request;
   const { branch } = via;
   if (branch !== undefined && branch.length > branchCookie.length && hasCookie(branch)) {
     return `${branch}|${via.host.toLowerCase()}|${String(via.port ?? 0)}|${method}`;

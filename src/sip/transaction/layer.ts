@@ -5,7 +5,6 @@ import type { Flow } from '../../ports/flow.ts';
 import { createResponse, parseMessage } from '../message/message.ts';
 import type { SipParseError, SipRequest, SipResponse } from '../message/types.ts';
 import { completeVia } from '../message/via.ts';
-import type { Via } from '../message/via.ts';
 import { InviteClient } from './client-invite.ts';
 import type { ClientHooks, ClientMachine } from './client-invite.ts';
 import { NonInviteClient } from './client-non-invite.ts';
@@ -15,7 +14,7 @@ import { defaultTimers } from './machine.ts';
 import type { MachineContext } from './machine.ts';
 import { ReplyPath } from './reply-path.ts';
 import { InviteServer } from './server-invite.ts';
-import type { ServerMachine } from './server-invite.ts';
+import type { ServerEntry, ServerMachine } from './server-invite.ts';
 import { NonInviteServer } from './server-non-invite.ts';
 import type {
   ClientCallbacks,
@@ -47,10 +46,10 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   const values = { ...defaultTimers, ...deps.timers };
   const capacity = deps.capacity ?? limits.sipTransaction.transactions;
   const tagSecret = random.bytes(32);
-  const servers = new Map<string, ServerMachine>();
+  const servers = new Map<string, ServerEntry>();
   const clients = new Map<string, ClientMachine>();
   const clientsByFlow = new Map<Flow, Set<ClientMachine>>();
-  const merged = new Map<string, ServerMachine>();
+  const merged = new Set<string>();
 
   const refusals = new Map<string, { add(by?: number): void }>();
   const strayResponses = trace.counter('sip_stray_responses_total');
@@ -66,7 +65,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       transportErrors: trace.counter('sip_transport_errors_total'),
       responsesIgnored: trace.counter('sip_responses_ignored_total'),
     },
-    newTag: () => hexEncode(random.bytes(8)),
+    newTag: () => hexWord(random.u32()) + hexWord(random.u32()),
     reopen: deps.reopen,
   };
   trace.gauge('sip_server_transactions', () => servers.size);
@@ -74,16 +73,14 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
 
   // --- requests -------------------------------------------------------------------------------
 
-  function handleRequest(received: SipRequest, flow: Flow): void {
-    const receivedVia = received.via;
-    const request = withCompleteVia(received, flow);
-    if (request.method === 'ACK') handleAck(request, receivedVia, flow);
-    else if (request.method === 'CANCEL') handleCancel(request, receivedVia, flow);
-    else handleOther(request, receivedVia, flow);
+  function handleRequest(request: SipRequest, flow: Flow): void {
+    if (request.method === 'ACK') handleAck(request, flow);
+    else if (request.method === 'CANCEL') handleCancel(request, flow);
+    else handleOther(request, flow);
   }
 
-  function handleOther(request: SipRequest, receivedVia: Via, flow: Flow): void {
-    const key = serverKey(request, receivedVia, request.method);
+  function handleOther(request: SipRequest, flow: Flow): void {
+    const key = serverKey(request, request.method);
     const known = servers.get(key);
     if (known !== undefined) {
       known.retransmitted(flow);
@@ -100,35 +97,44 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       respondStateless(request, flow, 482);
       return;
     }
-    const ended = (): void => {
-      servers.delete(key);
-      if (identity !== undefined) merged.delete(identity);
-    };
-    const Machine = request.method === 'INVITE' ? InviteServer : NonInviteServer;
-    const machine: ServerMachine = new Machine(context, request, flow, ended);
+    const ended = endOf(key, identity);
+    const machine: ServerMachine =
+      request.method === 'INVITE'
+        ? new InviteServer(context, request, flow, ended)
+        : new NonInviteServer(context, request, flow, ended, (completed) => {
+            servers.set(key, completed);
+          });
     servers.set(key, machine);
-    if (identity !== undefined) merged.set(identity, machine);
+    if (identity !== undefined) merged.add(identity);
     handler.request(machine);
     machine.handedOver(() => createResponse(request, 100));
   }
 
-  function handleAck(ack: SipRequest, receivedVia: Via, flow: Flow): void {
-    const invite = servers.get(serverKey(ack, receivedVia, 'INVITE'));
+  /** Apart, so that what waits for Timer J keeps no hold of the request. */
+  function endOf(key: string, identity: string | undefined): () => void {
+    return () => {
+      servers.delete(key);
+      if (identity !== undefined) merged.delete(identity);
+    };
+  }
+
+  function handleAck(ack: SipRequest, flow: Flow): void {
+    const invite = servers.get(serverKey(ack, 'INVITE'));
     if (invite?.ackReceived() === true) return;
     if (invite === undefined && isOwnStatelessTag(ack)) return;
     handler.ack(ack, flow);
   }
 
   /** RFC 3261 §9.2, §16.10: answered at once; the same To tag as the responses to the INVITE. */
-  function handleCancel(cancel: SipRequest, receivedVia: Via, flow: Flow): void {
-    const target = servers.get(serverKey(cancel, receivedVia, 'INVITE'));
+  function handleCancel(cancel: SipRequest, flow: Flow): void {
+    const target = servers.get(serverKey(cancel, 'INVITE'));
     if (target !== undefined) {
       sendStatelessResponse(createResponse(cancel, 200, undefined, { toTag: target.toTag }), flow);
       target.cancelReceived();
       return;
     }
     for (const method of otherMethods) {
-      const other = servers.get(serverKey(cancel, receivedVia, method));
+      const other = servers.get(serverKey(cancel, method));
       if (other === undefined) continue;
       sendStatelessResponse(createResponse(cancel, 200, undefined, { toTag: other.toTag }), flow);
       return;
@@ -230,7 +236,8 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   }
 
   function newBranch(via: ViaParts): string {
-    const unique = branchCookie + hexEncode(random.bytes(16));
+    let unique = branchCookie;
+    for (let i = 0; i < 4; i++) unique += hexWord(random.u32());
     return via.branchSuffix === undefined ? unique : `${unique}.${via.branchSuffix}`;
   }
 
@@ -278,12 +285,12 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
     const { reply } = error;
     if (reply === undefined) return;
     const topVia = completeVia(reply.via, flow.remote.address, flow.remote.port);
-    new ReplyPath(context, reply.via, flow, () => undefined).send(reply.toBytes(topVia));
+    new ReplyPath(context, reply.via, flow, () => undefined).send(reply.toBytes(topVia.raw));
   }
 
   return {
     receive(flow, bytes) {
-      const parsed = parseMessage(bytes);
+      const parsed = parseMessage(bytes, flow.remote);
       if (!parsed.ok) handleUnreadable(parsed.error, flow);
       else if (parsed.value.kind === 'request') handleRequest(parsed.value, flow);
       else handleResponse(parsed.value, flow);
@@ -304,17 +311,14 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   };
 }
 
+function hexWord(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}
+
 const ignoreResponses: ClientCallbacks = {
   response: () => undefined,
   failed: () => undefined,
 };
-
-/** The request with `received` and `rport` in its topmost Via. */
-function withCompleteVia(request: SipRequest, flow: Flow): SipRequest {
-  const { via } = request;
-  const complete = completeVia(via, flow.remote.address, flow.remote.port);
-  return complete === via.raw ? request : request.edit().replaceFirstValue('Via', complete).build();
-}
 
 function viaValue(flow: Flow, via: ViaParts, branch: string): string {
   const port = via.port === undefined ? '' : `:${String(via.port)}`;

@@ -2,12 +2,18 @@ import type { Flow } from '../../ports/flow.ts';
 import type { Via } from '../message/via.ts';
 import type { MachineContext } from './machine.ts';
 
+/** A flow, or the search for one. */
+export interface ReplySender {
+  readonly closed: boolean;
+  send(bytes: Uint8Array): unknown;
+}
+
 /**
  * Where the responses of one request go: back on the flow it came by; when that is gone, or for a UDP
  * sender that did not ask for rport and sends from another port than it listens on, on a flow the
  * host finds. RFC 3261 §18.2.2, RFC 3581 §4.
  */
-export class ReplyPath {
+export class ReplyPath implements ReplySender {
   readonly #context: MachineContext;
   readonly #via: Via;
   readonly #failed: () => void;
@@ -27,6 +33,14 @@ export class ReplyPath {
 
   get flow(): Flow {
     return this.#flow;
+  }
+
+  /** Never closed for good: it looks for another flow. */
+  readonly closed = false;
+
+  /** What sends further copies with the least that must be kept: the flow, once that is settled. */
+  get sender(): ReplySender {
+    return this.#opening || this.#detour ? this : this.#flow;
   }
 
   /** A retransmission came, perhaps by another connection. */

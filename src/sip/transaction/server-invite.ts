@@ -5,14 +5,20 @@ import type { MachineContext } from './machine.ts';
 import { ReplyPath } from './reply-path.ts';
 import type { ServerTransaction } from './types.ts';
 
-/** What the layer needs of a server machine beyond what the roles see. */
-export interface ServerMachine extends ServerTransaction {
+/** What the layer asks of whatever stands in its table for a request. */
+export interface ServerEntry {
+  readonly toTag: string;
   /** The same request came again. */
   retransmitted(flow: Flow): void;
   /** A CANCEL came for it. */
   cancelReceived(): void;
   /** An ACK came for it: true when it is consumed here, false when it acknowledges a 2xx. */
   ackReceived(): boolean;
+}
+
+/** A server machine: entry of the layer's table and transaction of the roles. */
+export interface ServerMachine extends ServerEntry, ServerTransaction {
+  readonly toTag: string;
   /** Called by the layer after the handler has seen the request. */
   handedOver(trying: () => SipResponse): void;
 }

@@ -3,7 +3,8 @@ import type { Timer } from '../../ports/clock.ts';
 import type { SipRequest, SipResponse } from '../message/types.ts';
 import type { MachineContext } from './machine.ts';
 import { ReplyPath } from './reply-path.ts';
-import type { ServerMachine } from './server-invite.ts';
+import type { ReplySender } from './reply-path.ts';
+import type { ServerEntry, ServerMachine } from './server-invite.ts';
 
 type State = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
@@ -15,18 +16,26 @@ export class NonInviteServer implements ServerMachine {
   readonly cancelled = false;
   readonly #context: MachineContext;
   readonly #ended: () => void;
+  readonly #completed: (entry: ServerEntry) => void;
   readonly #path: ReplyPath;
   #state: State = 'trying';
   #toTag: string | undefined = undefined;
   #last: Uint8Array | undefined = undefined;
   #tryingTimer: Timer | undefined = undefined;
-  /** Until the final response: the time after which nobody waits any more; then Timer J. */
+  /** The time after which nobody waits for a final response any more. */
   #lifeTimer: Timer | undefined = undefined;
 
-  constructor(context: MachineContext, request: SipRequest, flow: Flow, ended: () => void) {
+  constructor(
+    context: MachineContext,
+    request: SipRequest,
+    flow: Flow,
+    ended: () => void,
+    completed: (entry: ServerEntry) => void,
+  ) {
     this.request = request;
     this.#context = context;
     this.#ended = ended;
+    this.#completed = completed;
     this.#path = new ReplyPath(context, request.via, flow, () => this.onTransportError?.());
   }
 
@@ -72,11 +81,14 @@ export class NonInviteServer implements ServerMachine {
     this.#state = 'completed';
     const bytes = response.toBytes();
     this.#path.send(bytes);
-    if (this.flow.reliable) this.#terminate();
-    else {
-      this.#last = bytes;
-      this.#live();
+    if (this.flow.reliable) {
+      this.#terminate();
+      return;
     }
+    this.#lifeTimer?.cancel();
+    this.#last = undefined;
+    this.#completed(new CompletedNonInvite(this.#context, this.#path.sender, this.toTag, bytes));
+    this.#context.timers.after(this.#context.timeoutMs, this.#ended);
   }
 
   retransmitted(flow: Flow): void {
@@ -97,7 +109,7 @@ export class NonInviteServer implements ServerMachine {
   #live(): void {
     this.#lifeTimer?.cancel();
     this.#lifeTimer = this.#context.timers.after(this.#context.timeoutMs, () => {
-      if (this.#state !== 'completed') this.#context.counters.timeouts.add();
+      this.#context.counters.timeouts.add();
       this.#terminate();
     });
   }
@@ -109,5 +121,37 @@ export class NonInviteServer implements ServerMachine {
     this.#lifeTimer?.cancel();
     this.#last = undefined;
     this.#ended();
+  }
+}
+
+/**
+ * State Completed until Timer J (§17.2.2). It holds nothing but the response: thousands are alive for
+ * 32 s each, and the request with all its rows would be kept with the machine.
+ */
+class CompletedNonInvite implements ServerEntry {
+  readonly toTag: string;
+  readonly #context: MachineContext;
+  readonly #sender: ReplySender;
+  readonly #response: Uint8Array;
+
+  constructor(context: MachineContext, sender: ReplySender, toTag: string, response: Uint8Array) {
+    this.toTag = toTag;
+    this.#context = context;
+    this.#sender = sender;
+    this.#response = response;
+  }
+
+  retransmitted(flow: Flow): void {
+    this.#context.counters.retransmitsReceived.add();
+    if (this.#sender.closed) flow.send(this.#response);
+    else this.#sender.send(this.#response);
+  }
+
+  cancelReceived(): void {
+    return;
+  }
+
+  ackReceived(): boolean {
+    return true;
   }
 }

@@ -3,13 +3,20 @@ import { test } from 'node:test';
 import { formatIpv6, isIpv4, parseIpv6 } from '../../../../src/sip/message/ip.ts';
 import { formatNameAddr, parseNameAddr } from '../../../../src/sip/message/name-addr.ts';
 import type { NameAddr } from '../../../../src/sip/message/name-addr.ts';
-import { completeVia, parseVia } from '../../../../src/sip/message/via.ts';
+import { completeVia as completeViaValue, parseVia } from '../../../../src/sip/message/via.ts';
 import type { Via } from '../../../../src/sip/message/via.ts';
 
 function nameAddr(text: string): NameAddr {
   const parsed = parseNameAddr(text);
   assert.ok(parsed.ok, text);
   return parsed.value;
+}
+
+function completeVia(value: Via, address: string, port: number): string {
+  const complete = completeViaValue(value, address, port);
+  assert.equal(complete.received ?? complete.host, address);
+  assert.deepEqual(via(complete.raw).params, complete.params);
+  return complete.raw;
 }
 
 function via(text: string): Via {
