@@ -35,6 +35,7 @@ import type { UnprovedCallerPolicy } from './identity-screen.ts';
 import { createKeyring } from './keys.ts';
 import { createOverlayFlows } from './overlay-flows.ts';
 import { createPublisher } from './publisher.ts';
+import { publicationStates } from './publication.ts';
 import type { PublicationSnapshot, PublicationState } from './publication.ts';
 import { createResolver } from './resolver.ts';
 import type { ResolverSettings } from './resolver.ts';
@@ -209,6 +210,10 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     },
   });
   let unfollow: () => void = () => undefined;
+  for (const state of publicationStates) {
+    trace.gauge('sip_publications', () => publisher.counts()[state], { state });
+  }
+  trace.gauge('sip_overlay_connections', () => connections.snapshot().open.length);
 
   /** A call that found nobody: the next one asks the overlay again. */
   function forgetLookup(bytes: Uint8Array): void {
@@ -233,7 +238,9 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     receive: (flow, bytes) => server.receive(flow, bytes),
     flowClosed: (flow) => server.flowClosed(flow),
     start() {
-      for (const aor of [...location.aors()]) dropDisabled(aor);
+      // Without any account nothing is known yet, which is no reason to forget the phones.
+      const isLoaded = !deps.accounts.accounts()[Symbol.iterator]().next().done;
+      if (isLoaded) for (const aor of [...location.aors()]) dropDisabled(aor);
       publisher.start();
       unfollow = deps.accounts.onChange((change) => {
         dropDisabled(change.kind === 'set' ? change.account.aor : change.aor);

@@ -14,6 +14,7 @@ import type { Trace } from '../ports/trace.ts';
 import { createStreamFramer } from '../sip/message/stream-framer.ts';
 import type { SipConnection, SipConnectionHandler } from '../usages/sip/connection.ts';
 import type { SipConnectError, SipConnections } from '../usages/sip/connections.ts';
+import { terminalNode } from '../usages/sip/gruu.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 
 /** `Flow.listener` of every overlay flow. */
@@ -63,6 +64,7 @@ interface FlowState {
   closed: boolean;
 }
 
+const closedAtOnce = { reason: 'refused', text: 'connection closed at once' } as const;
 const nowhere: TransportAddress = { address: '0.0.0.0', port: 0 };
 
 export function createOverlayFlows(deps: OverlayFlowsDeps): OverlayFlows {
@@ -199,17 +201,16 @@ export function createOverlayFlows(deps: OverlayFlowsDeps): OverlayFlows {
 
   return {
     open(destinations, application, done) {
+      const target = terminalNode(destinations);
+      const open = target === undefined ? undefined : deps.connections().find(target, application);
+      if (open !== undefined) {
+        done(success(stateOf(open.peer, application).flow));
+        return () => undefined;
+      }
       return deps.connections().connect(destinations, application, (outcome) => {
-        if (!outcome.ok) {
-          done(outcome);
-          return;
-        }
-        const state = stateOf(outcome.value.peer, application);
-        if (liveConnection(state) === undefined) {
-          done(failure({ reason: 'refused', text: 'connection closed at once' }));
-          return;
-        }
-        done(success(state.flow));
+        if (!outcome.ok) done(outcome);
+        else if (outcome.value.closed) done(failure(closedAtOnce));
+        else done(success(stateOf(outcome.value.peer, application).flow));
       });
     },
     find: (id) => states.get(id)?.flow,

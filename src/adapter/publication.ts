@@ -14,8 +14,15 @@ import type { Registration } from '../usages/sip/registration.ts';
  * `confirmed`: acknowledged and seen at the replicas. `unconfirmed`: not (yet); it is retried.
  * `no-identity`: the user is not enrolled here yet. `refused`: the overlay forbids it.
  */
-export type PublicationState =
-  'confirmed' | 'unconfirmed' | 'no-identity' | 'refused' | 'withdrawing';
+export type PublicationState = (typeof publicationStates)[number];
+
+export const publicationStates = [
+  'confirmed',
+  'unconfirmed',
+  'no-identity',
+  'refused',
+  'withdrawing',
+] as const;
 
 export interface PublicationSnapshot {
   readonly aor: string;

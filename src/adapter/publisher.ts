@@ -261,15 +261,20 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     });
     if (entry.state !== 'withdrawing') entry.state = forbidden ? 'refused' : 'unconfirmed';
     const first = entry.published === undefined;
-    const awaited = entry.waiters.length > 0;
     settle(entry, forbidden ? 'refused' : 'failed');
     if (forbidden && first) {
       drop(entry);
-      // The REGISTER had its 200 already: what the overlay forbids is not kept here either.
-      if (!awaited) location.removeAll(entry.aor);
+      clock.after('sip-refused', 1, () => dropRefused(entry.aor));
       return;
     }
     retryLater(entry);
+  }
+
+  /** A REGISTER that had its 200 before the overlay refused: what is forbidden is not kept here either. */
+  function dropRefused(aor: string): void {
+    if (entries.get(aor)?.published === undefined && location.bindings(aor).length > 0) {
+      location.removeAll(aor);
+    }
   }
 
   function retryLater(entry: Entry): void {

@@ -214,6 +214,20 @@ test('[R7904-5.1-01] one AOR at two adapters rings at both, a dead one delays no
   assert.equal(s.b.waiting, 0);
 });
 
+test('a peer that is stopped with its connection open is noticed within 2 s of a call', () => {
+  const s = scene();
+  establish(s, { callId: 'c1' });
+  s.world.clock.run(60_000);
+  s.world.ring.frozen.add(s.two.node);
+  s.world.ring.dead.add(s.two.node);
+  s.a.send(message(s.a, { callId: 'c2' }));
+  s.world.clock.run(2050);
+  s.a.response(100);
+  const answer = s.a.take();
+  assert.ok(answer.kind === 'response' && answer.status >= 400);
+  assert.equal(s.one.adapter.snapshot().connections.avoided[0]?.nodeId, s.two.node);
+});
+
 test('local and remote phones ring in the same step', () => {
   const s = scene();
   const local = s.one.phone('192.0.2.11');

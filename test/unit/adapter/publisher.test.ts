@@ -129,6 +129,18 @@ test('no answer: 200 within 2 s, local calls work, the store is retried and visi
   assert.equal(publication(one)?.state, 'confirmed');
 });
 
+test('a slow refusal, after the 200, drops the binding too', () => {
+  const { clock, ring, box } = createWorld();
+  const one = box(1);
+  ring.storeError = forbidden;
+  ring.storeDelayMs = 3000;
+  const phone = one.phone('192.0.2.20');
+  assert.equal(register(clock, phone, 'bob', { waitMs: 2000 }).status, 200);
+  assert.equal(one.adapter.location.bindings(bob).length, 1);
+  clock.run(1100);
+  assert.equal(one.adapter.location.bindings(bob).length, 0);
+});
+
 test('a refusal that comes after the 200 drops the binding', () => {
   const { clock, ring, box } = createWorld();
   const one = box(1);

@@ -160,10 +160,13 @@ export interface FakeRing {
   readonly values: Map<ResourceId, Map<string, FetchedValue>>;
   /** Nodes that answer nothing. */
   readonly dead: Set<NodeId>;
+  /** Nodes that are stopped: their connections stay open, nothing is read. */
+  readonly frozen: Set<NodeId>;
   /** Nodes whose AppAttach connections show another certificate. */
   readonly impostors: Set<NodeId>;
   /** Answers every Store with this. */
   storeError: OverlayError | undefined;
+  storeDelayMs: number;
   fetchError: OverlayError | undefined;
   /** Replicas named in a StoreAns, and those that have not got the value. */
   replicas: readonly NodeId[];
@@ -183,8 +186,10 @@ export function createRing(clock: FakeClock): FakeRing {
     config: config(),
     values: new Map(),
     dead: new Set(),
+    frozen: new Set(),
     impostors: new Set(),
     storeError: undefined,
+    storeDelayMs: latencyMs,
     fetchError: undefined,
     replicas: [],
     behind: new Set(),
@@ -209,7 +214,7 @@ export function createRing(clock: FakeClock): FakeRing {
       state: () => 'joined',
       store(request, done) {
         const signer = request.identity.certificate;
-        clock.after('store', latencyMs, () => {
+        clock.after('store', ring.storeDelayMs, () => {
           const error = ring.storeError;
           const [value] = request.values;
           ring.log.stores.push({
@@ -291,7 +296,7 @@ export function createRing(clock: FakeClock): FakeRing {
             return;
           }
           const shown = ring.impostors.has(target) ? nodeId(0xbd) : target;
-          const pair = connectionPair(clock, self, shown);
+          const pair = connectionPair(clock, self, shown, (node) => ring.frozen.has(node));
           const link = {
             a: self,
             b: target,
@@ -324,14 +329,19 @@ interface End {
 }
 
 /** Two ends in memory; `cut` loses the connection for both. */
-export function connectionPair(clock: FakeClock, a: NodeId, b: NodeId): readonly [End, End] {
-  const near = end(b, 'client');
-  const far = end(a, 'server');
+export function connectionPair(
+  clock: FakeClock,
+  a: NodeId,
+  b: NodeId,
+  isFrozen: (node: NodeId) => boolean,
+): readonly [End, End] {
+  const near = end(a, b, 'client');
+  const far = end(b, a, 'server');
   near.peer = far;
   far.peer = near;
   return [near, far];
 
-  function end(peerNode: NodeId, role: 'client' | 'server') {
+  function end(owner: NodeId, peerNode: NodeId, role: 'client' | 'server') {
     let handler: ConnectionHandler | undefined;
     const early: Uint8Array[] = [];
     const self = {
@@ -339,7 +349,7 @@ export function connectionPair(clock: FakeClock, a: NodeId, b: NodeId): readonly
       closed: false,
       deliver(bytes: Uint8Array): void {
         clock.after('net', latencyMs, () => {
-          if (self.closed) return;
+          if (self.closed || isFrozen(owner)) return;
           if (handler === undefined) early.push(bytes);
           else handler.data(bytes);
         });
