@@ -18,7 +18,7 @@ import type { OverlayDocumentValues } from './build.ts';
 import type { ParsedConfiguration } from './parse.ts';
 
 /** Signs the bytes of one element; `done` gets the base64 text of the SecurityBlock, later. */
-export function signElement(
+function signElement(
   identity: Identity,
   element: Uint8Array,
   done: (base64: string) => void,
