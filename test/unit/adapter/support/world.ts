@@ -376,7 +376,9 @@ export function connectionPair(
           if (self.closed) return;
           self.closed = true;
           const other = self.peer;
-          clock.after('net', latencyMs, () => other?.cut());
+          clock.after('net', latencyMs, () => {
+            if (!isFrozen(peerNode)) other?.cut();
+          });
           handler?.closed(reason);
         },
       } satisfies SecureConnection,
