@@ -88,7 +88,7 @@ export interface TransactionDependencies {
   /** §6.3.4 rule 2; true when this node cannot judge. */
   readonly isCloseEnough: (signer: NodeId, resource: ResourceId) => boolean;
   readonly later: (run: () => void) => void;
-  /** A destination answered with Error_Config_Too_New: it needs our document. */
+  /** A destination answered with Error_Config_Too_New or Error_Unknown_Kind: it needs our document. */
   readonly peerHasOldConfig: (nodeId: NodeId) => void;
 }
 
@@ -271,7 +271,11 @@ export function createTransactions(dependencies: TransactionDependencies): Trans
       // Answered again once either side has the other's document.
       transaction.configError = error;
       if (errorCode === errorCodes.configTooNew) dependencies.peerHasOldConfig(signer);
-    } else finish(transaction, failure(error));
+    } else {
+      // §7.4.1.2: whoever lacks a Kind of the configuration document gets the document.
+      if (errorCode === errorCodes.unknownKind) dependencies.peerHasOldConfig(signer);
+      finish(transaction, failure(error));
+    }
   }
 
   /** §6.3.4 rules 1 and 2, on the last entry that names something. */

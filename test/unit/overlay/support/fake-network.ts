@@ -134,8 +134,3 @@ export function createFakeNetwork(clock: FakeClock, delayMs = 1): FakeNetwork {
   };
   return network;
 }
-
-/** Closes nothing by itself: the other ends notice when they are told. */
-export function killHost(host: FakeHost): void {
-  host.dead = true;
-}

@@ -1,0 +1,132 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import type { NodeId } from '../../../src/base/ids.ts';
+import { dialInOrder, dialTargets, makeOffer } from '../../../src/overlay/candidates.ts';
+import { failure, success, type Outcome } from '../../../src/base/outcome.ts';
+import type { SecureConnection } from '../../../src/ports/connection.ts';
+import type { IceCandidate } from '../../../src/wire/reload/ice-candidate.ts';
+import { encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
+import { attachReqAns } from '../../../src/wire/reload/attach.ts';
+import { isResponse, returnPath } from '../../../src/overlay/routed-message.ts';
+import { unfragmented, type ForwardingHeader } from '../../../src/wire/reload/header.ts';
+
+const random = { u32: () => 1, bytes: (length: number) => new Uint8Array(length) };
+
+test('an offer lists our addresses best first and survives the wire', () => {
+  const offer = makeOffer(
+    [
+      { address: '192.0.2.1', port: 6084 },
+      { address: 'not-an-address.example', port: 1 },
+      { address: '2001:db8::1', port: 6085 },
+    ],
+    'passive',
+    random,
+  );
+  const decoded = tryDecode(
+    attachReqAns,
+    encodeToBytes(attachReqAns, { ...offer, sendUpdate: true }),
+  );
+  assert.ok(decoded.ok);
+  assert.equal(decoded.value.role, 'passive');
+  assert.deepEqual(dialTargets(decoded.value.candidates), [
+    { address: '192.0.2.1', port: 6084 },
+    { address: '2001:db8::1', port: 6085 },
+  ]);
+});
+
+test('candidates are tried by priority; other link types, unknown addresses and port 0 are not', () => {
+  const make = (priority: number, change: Partial<IceCandidate> = {}): IceCandidate =>
+    ({
+      type: 'host',
+      addrPort: { type: 'ipv4', address: '192.0.2.1', port: priority },
+      overlayLink: 'TLS-TCP-FH-NO-ICE',
+      foundation: '1',
+      priority,
+      extensions: [],
+      ...change,
+    }) as IceCandidate;
+  const targets = dialTargets([
+    make(1),
+    make(3),
+    make(2),
+    make(9, { overlayLink: 'DTLS-UDP-SR-NO-ICE' }),
+    make(8, { addrPort: { type: 'unknown', tag: 9, raw: new Uint8Array(0) } }),
+    make(7, { addrPort: { type: 'ipv4', address: '192.0.2.1', port: 0 } }),
+  ]);
+  assert.deepEqual(
+    targets.map(({ port }) => port),
+    [3, 2, 1],
+  );
+});
+
+test('addresses are dialed one after the other until one answers', () => {
+  const dialed: number[] = [];
+  const connection = { local: { address: 'x', port: 1 } } as unknown as SecureConnection;
+  let result: Outcome<SecureConnection> | undefined;
+  dialInOrder(
+    {
+      dial(target, _timeoutMs, done) {
+        dialed.push(target.port);
+        done(target.port === 2 ? success(connection) : failure('refused'));
+        return () => undefined;
+      },
+    },
+    [1, 2, 3].map((port) => ({ address: '192.0.2.1', port })),
+    (outcome) => {
+      result = outcome;
+    },
+  );
+  assert.deepEqual(dialed, [1, 2]);
+  assert.equal(result?.ok, true);
+});
+
+test('an abandoned dial that succeeds late is hung up', () => {
+  let settle: ((outcome: Outcome<SecureConnection>) => void) | undefined;
+  const closed: string[] = [];
+  const connection = {
+    setHandler: () => undefined,
+    close: (reason: string) => closed.push(reason),
+  } as unknown as SecureConnection;
+  const abandon = dialInOrder(
+    {
+      dial(_target, _timeoutMs, done) {
+        settle = done;
+        return () => undefined;
+      },
+    },
+    [{ address: '192.0.2.1', port: 1 }],
+    () => assert.fail('must stay silent'),
+  );
+  abandon();
+  settle?.(success(connection));
+  assert.equal(closed.length, 1);
+});
+
+test('[R6940-6.1.2-10] the way back is the previous hop and the reversed Via List', () => {
+  const node = (digit: string) => ({
+    type: 'node' as const,
+    nodeId: digit.repeat(32) as NodeId,
+  });
+  const header: ForwardingHeader = {
+    overlay: 1,
+    configurationSequence: 1,
+    ttl: 1,
+    fragment: unfragmented,
+    transactionId: 1n,
+    maxResponseLength: 0,
+    viaList: [node('a'), node('b')],
+    destinationList: [node('e')],
+    options: [],
+  };
+  assert.deepEqual(returnPath(node('e').nodeId, { header, from: node('c').nodeId }), [
+    node('c'),
+    node('b'),
+    node('a'),
+  ]);
+  const code = (high: number, low: number) =>
+    isResponse({ header, body: Uint8Array.of(high, low) });
+  assert.deepEqual(
+    [code(0, 0x17), code(0, 0x18), code(0xff, 0xff), code(0x80, 0x02)],
+    [false, true, true, false],
+  );
+});
