@@ -1,7 +1,6 @@
 import { servedDomainOf } from '../core/aor.ts';
 import type { Domains } from '../core/domains.ts';
 import type { NameAddr } from '../message/name-addr.ts';
-import { formatNameAddr } from '../message/name-addr.ts';
 import { type SipUri, parseUri } from '../message/uri.ts';
 
 /**
@@ -86,9 +85,24 @@ function withHost(text: string, uri: SipUri, host: string): string {
   return text.startsWith(old, at) ? text.slice(0, at) + host + text.slice(at + old.length) : text;
 }
 
-function withUri(address: NameAddr, uri: string): string {
-  const at = address.raw.lastIndexOf(`<${address.uri}>`);
-  if (at < 0) return formatNameAddr({ display: address.display, uri, params: address.params });
-  const end = at + address.uri.length + 1;
-  return `${address.raw.slice(0, at + 1)}${uri}${address.raw.slice(end)}`;
+/** The value with another URI, every other byte as received. */
+function withUri(address: NameAddr, uri: string): string | undefined {
+  const { raw } = address;
+  const open = openingBracket(raw);
+  const at = open < 0 ? 0 : open + 1;
+  if (!raw.startsWith(address.uri, at)) return undefined;
+  return raw.slice(0, at) + uri + raw.slice(at + address.uri.length);
+}
+
+/** Position of the `<` before the URI: the first one outside a quoted display name. */
+function openingBracket(raw: string): number {
+  let quoted = false;
+  for (let i = 0; i < raw.length; i++) {
+    const c = raw[i];
+    if (quoted && c === '\\') i++;
+    else if (c === '"') quoted = !quoted;
+    else if (!quoted && c === '<') return i;
+    else if (!quoted && c === ';') return -1;
+  }
+  return -1;
 }

@@ -103,6 +103,8 @@ function readContact(
 ): Outcome<RegisterContact, SipFailure> {
   const bare = !contact.raw.includes('<');
   if (bare && contact.uri.includes('?')) return failure(sipFailure(400, 'Malformed Contact'));
+  // A NUL behind a backslash is legal in a quoted string, but no phone has reason to register one.
+  if (contact.raw.includes('\0')) return failure(sipFailure(400, 'Malformed Contact'));
   const uri = contact.parsedUri;
   if (!uri.ok) return failure(sipFailure(400, 'Malformed Contact'));
   const isSip = uri.value.scheme === 'sip' || uri.value.scheme === 'sips';
