@@ -21,6 +21,7 @@ test('the server certificate names hosts and addresses, is no CA and is signed b
     assert.ok(certificate.verify(new X509Certificate(certificateDer).publicKey));
     assert.equal(certificate.ca, false);
     assert.equal(
+      certificate.subjectAltName,
       'DNS:lab.example, IP Address:192.0.2.7, IP Address:0:0:0:0:0:0:0:1, ' +
         'IP Address:2001:DB8:0:0:0:7:0:1, IP Address:64:FF9B:0:0:0:0:C000:221',
     );
