@@ -87,6 +87,6 @@ export class ReplyPath implements ReplySender {
 
 function needsDetour(via: Via, flow: Flow): boolean {
   if (flow.reliable) return false;
-  if (via.params.has('maddr')) return true;
+  if (/maddr/i.test(via.raw) && via.params.has('maddr')) return true;
   return via.rport === undefined && (via.port ?? 5060) !== flow.remote.port;
 }
