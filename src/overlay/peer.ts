@@ -21,6 +21,7 @@ import { createCopier } from './copier.ts';
 import { createIdentities } from './identities.ts';
 import { createIncoming, type Incoming, type RequestHandler } from './incoming.ts';
 import { createLinkTable } from './link-table.ts';
+import { createLocalRequests } from './local-requests.ts';
 import { createMessageSecurity } from './message-security.ts';
 import type { OverlayChange, OverlayDependencies, OverlayPeer } from './peer-api.ts';
 import { createQueries } from './queries.ts';
@@ -115,6 +116,22 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     isCloseEnough: (signer, resource) =>
       signer === self || topology.isCloseEnough(signer, resource),
     later,
+    endsHere([destination, ...further]) {
+      if (destination === undefined || further.length > 0) return false;
+      if (destination.type === 'node') return destination.nodeId === self;
+      return (
+        destination.type === 'resource' &&
+        topology.state === 'joined' &&
+        topology.nextHop(destination.resource).kind === 'self'
+      );
+    },
+    handleLocally: createLocalRequests({
+      self,
+      identity: dependencies.identity,
+      security,
+      handlers: () => handlers,
+      later,
+    }),
     peerHasOldConfig: (nodeId) => configOffers.offer(nodeId, [{ type: 'node', nodeId }]),
   });
   const attacher = createAttacher({

@@ -25,6 +25,7 @@ import { anyConfigurationSequence, unfragmented } from '../wire/reload/header.ts
 import { messageCodeName, messageCodes } from '../wire/reload/message-codes.ts';
 import type { OverlayError } from './api.ts';
 import { codeLabel, labelledCounter } from './counters.ts';
+import type { HandleLocally } from './local-requests.ts';
 import type { MessageSecurity, MessageSigner, VerifiedMessage } from './message-security.ts';
 import type { RoutedMessage } from './routed-message.ts';
 
@@ -88,6 +89,9 @@ export interface TransactionDependencies {
   /** §6.3.4 rule 2; true when this node cannot judge. */
   readonly isCloseEnough: (signer: NodeId, resource: ResourceId) => boolean;
   readonly later: (run: () => void) => void;
+  /** True when the list leads to this very node, which then answers itself. */
+  readonly endsHere: (destinations: readonly Destination[]) => boolean;
+  readonly handleLocally: HandleLocally;
   /** A destination answered with Error_Config_Too_New or Error_Unknown_Kind: it needs our document. */
   readonly peerHasOldConfig: (nodeId: NodeId) => void;
 }
@@ -150,10 +154,27 @@ export function createTransactions(dependencies: TransactionDependencies): Trans
     };
     table.set(id, transaction);
     started(messageCodeName(wanted.messageCode)).add();
-    sign(transaction);
+    if (dependencies.endsHere(wanted.destinations)) handleHere(transaction);
+    else sign(transaction);
     return () => {
       if (table.delete(id)) transaction.timer?.cancel();
     };
+  }
+
+  function handleHere(transaction: Transaction): void {
+    transaction.timer = clock.after('request', maxTransmissions * config().reliabilityTimerMs, () =>
+      giveUp(transaction),
+    );
+    dependencies.handleLocally(transaction.request, transaction.id, (answer) => {
+      if (table.get(transaction.id) !== transaction) return;
+      if (answer.kind === 'error') {
+        finish(transaction, failure(remoteError(answer.error, answer.signer)));
+        return;
+      }
+      const { signer, body, extensions, certificates } = answer;
+      const roundTripMs = clock.monotonicMs() - transaction.startedMs;
+      finish(transaction, success({ signer, body, extensions, certificates, roundTripMs }));
+    });
   }
 
   function sign(transaction: Transaction): void {

@@ -94,12 +94,20 @@ test('a user may not store at the resource of another', () => {
   assert.deepEqual(texts(fetch(world, world.peers[1] as TestPeer)), []);
 });
 
-test('a certificate that nobody trusts stores nothing', () => {
-  const world = ring(2);
-  const stranger = createIdentity(world.clock, [world.nodeId('s')], alice, { issuer: 'evil' });
-  const refused = store(world, world.peers[0] as TestPeer, stranger, 'mine');
-  assert.ok(!refused.ok);
-});
+for (const count of [1, 2, 4]) {
+  test(`a certificate that is expired or that nobody trusts stores nothing among ${count} peers`, () => {
+    const world = ring(count);
+    const nodeIds = [world.nodeId('s')];
+    for (const identity of [
+      createIdentity(world.clock, nodeIds, alice, { issuer: 'evil' }),
+      createIdentity(world.clock, nodeIds, alice, { notAfterMs: world.clock.wallMs() - 1 }),
+    ]) {
+      const refused = store(world, world.peers[0] as TestPeer, identity, 'mine');
+      assert.ok(!refused.ok);
+    }
+    assert.deepEqual(texts(fetch(world, world.peers[0] as TestPeer)), []);
+  });
+}
 
 test('two identities of one user stand side by side; storing again replaces', () => {
   const world = ring(3);
