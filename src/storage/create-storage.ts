@@ -220,7 +220,7 @@ export function createStorage(dependencies: StorageDependencies): Storage {
       return success(undefined);
     },
     handleStore(request, context, done) {
-      const original = request.replicaNumber === 0 && context.handOver !== true;
+      const original = request.replicaNumber === 0;
       const mode = original ? 'original' : 'replica';
       let prepared = prepareStore(request, mode, kinds);
       if (prepared.ok) {

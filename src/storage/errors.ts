@@ -25,10 +25,17 @@ export const tooLarge = (text: string): StorageError => textError(errorCodes.dat
 export const tooOld = (text: string): StorageError => textError(errorCodes.dataTooOld, text);
 export const invalid = (text: string): StorageError => textError(errorCodes.invalidMessage, text);
 
+/** As many Kinds as `unknown_kinds<0..2^8-1>` holds. */
+const mostUnknownKinds = 63;
+
 /** Error_Unknown_Kind with the Kinds that were not recognized. */
 export function unknownKind(kinds: readonly KindId[]): StorageError {
   const text = `unknown Kind ${kinds.join(', ')}`;
-  return { code: errorCodes.unknownKind, info: encodeToBytes(unknownKinds, kinds), text };
+  return {
+    code: errorCodes.unknownKind,
+    info: encodeToBytes(unknownKinds, kinds.slice(0, mostUnknownKinds)),
+    text,
+  };
 }
 
 /** Error_Generation_Counter_Too_Low with the right counters and empty replica lists. */

@@ -7,14 +7,10 @@ import { failure, success, type Outcome } from '../base/outcome.ts';
 import { lastIndex, type StoredData, type StoreKindData } from '../wire/reload/storage.ts';
 import { tooLarge, tooOld, type StorageError } from './errors.ts';
 import type { KindDefinition } from './kinds.ts';
-import {
-  arrayLength,
-  isSameValue,
-  makeRecord,
-  placeKey,
-  type KindRecord,
-  type ValueRecord,
-} from './records.ts';
+import { arrayLength, contentKey, isSameValue, makeRecord, placeKey } from './records.ts';
+import type { KindRecord } from './records.ts';
+
+const largestGeneration = 0xffff_ffff_ffff_ffffn;
 
 /** An original Store, a replica or hand-over, or the take-over of what is newer. */
 export type StoreMode = 'original' | 'replica' | 'merge';
@@ -46,31 +42,35 @@ export function planKind(
   mode: StoreMode,
   nowMs: number,
 ): Outcome<KindPlan, StorageError> {
-  const { dataModel } = store.definition;
+  const { dataModel, maxCount } = store.definition;
   const draft = new Map(current?.values);
   let length = dataModel === 'ARRAY' ? arrayLength(current) : 0;
+  let present: Set<string> | undefined;
   let changed = false;
-  for (const value of store.values) {
-    const placed = place(value.stored, draft, length);
-    if (placed === undefined) continue;
+  for (const { stored, certificates } of store.values) {
+    const isAppend = stored.value.index === lastIndex;
+    const placed = isAppend ? { ...stored, value: { ...stored.value, index: length } } : stored;
     const { index } = placed.value;
     if (index !== undefined && index >= limits.storage.arrayLength) {
       return failure(tooLarge('array index beyond the limit of this peer'));
     }
+    const record = makeRecord(dataModel, placed, nowMs + placed.lifetime * 1000, certificates);
+    if (isAppend) {
+      present ??= new Set([...draft.values()].map(contentKey));
+      if (present.has(contentKey(record))) continue;
+    }
     const key = placeKey(placed.value);
-    const expiresAtMs = nowMs + placed.lifetime * 1000;
-    const record = makeRecord(dataModel, placed, expiresAtMs, value.certificates);
-    const present = draft.get(key);
-    if (present !== undefined && present.storageTime >= record.storageTime) {
-      if (mode === 'merge' || isSameValue(present.encoded, record.encoded)) continue;
+    const replaced = draft.get(key);
+    if (replaced === undefined) {
+      if (draft.size >= maxCount) return failure(tooLarge(`more than ${maxCount} values`));
+    } else if (replaced.storageTime >= record.storageTime) {
+      if (mode === 'merge' || isSameValue(replaced.encoded, record.encoded)) continue;
       return failure(tooOld('storage_time is not above that of the present value'));
     }
     draft.set(key, record);
+    present?.add(contentKey(record));
     if (index !== undefined && index >= length) length = index + 1;
     changed = true;
-  }
-  if (changed && draft.size > store.definition.maxCount) {
-    return failure(tooLarge(`more than ${store.definition.maxCount} values`));
   }
   const generation = nextGeneration(current?.generation ?? 0n, store, mode, changed);
   return success({ next: { model: dataModel, generation, values: draft }, changed });
@@ -95,30 +95,17 @@ function nextGeneration(
   const received = store.request.generationCounter;
   switch (mode) {
     case 'original':
-      return changed ? current + 1n : current;
+      return changed ? after(current) : current;
     case 'replica':
       return received;
     case 'merge': {
-      const next = changed ? current + 1n : current;
+      const next = changed ? after(current) : current;
       return received > next ? received : next;
     }
   }
 }
 
-/**
- * The value with its real index: an append goes to the end. `undefined` when that very append is
- * there already, which its signature shows.
- */
-function place(
-  stored: StoredData,
-  draft: ReadonlyMap<string, ValueRecord>,
-  length: number,
-): StoredData | undefined {
-  if (stored.value.index !== lastIndex) return stored;
-  for (const present of draft.values()) {
-    if (present.storageTime !== stored.storageTime || present.index === undefined) continue;
-    const again = { ...stored, value: { ...stored.value, index: present.index } };
-    if (isSameValue(present.encoded, makeRecord('ARRAY', again, 0, []).encoded)) return undefined;
-  }
-  return { ...stored, value: { ...stored.value, index: length } };
+/** The counter that follows; 0 is not one. */
+function after(generation: bigint): bigint {
+  return generation >= largestGeneration ? 1n : generation + 1n;
 }

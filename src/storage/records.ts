@@ -74,6 +74,14 @@ export function isSameValue(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
+/** `length`, `storage_time`, `lifetime`, `index`. */
+const contentAt = 20;
+
+/** Text that is equal for array entries that differ in index or lifetime only, as appends sent again do. */
+export function contentKey(record: ValueRecord): string {
+  return `${record.storageTime} ${hexEncode(record.encoded.subarray(contentAt))}`;
+}
+
 /** The wire form with another lifetime. */
 export function withLifetime(encoded: Uint8Array, lifetimeS: number): Uint8Array {
   const copy = encoded.slice();

@@ -45,11 +45,6 @@ export interface StoreContext {
   readonly certificates: readonly Certificate[];
   /** Where this peer replicates to, for the answer; empty for replica Stores. */
   readonly replicas: readonly NodeId[];
-  /**
-   * True: the sender hands over what it was responsible for, whatever the replica number; its
-   * plausibility has been checked. Otherwise replica number 0 means the owner's own Store.
-   */
-  readonly handOver?: boolean;
 }
 
 export interface Stored {
@@ -100,7 +95,8 @@ export interface Storage {
   ): void;
   /**
    * Takes over what is newer, value by value, from a peer that refused ours as too old, or after a
-   * partition (§7.4.1.1). What is not newer is passed over. Counters never go down.
+   * partition (§7.4.1.1). What is not newer, synthetic or not rightly signed is passed over. Counters
+   * never go down.
    */
   merge(
     request: StoreReq,

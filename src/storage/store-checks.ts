@@ -19,7 +19,7 @@ import { forbidden, invalid, tooLarge, unknownKind, type StorageError } from './
 import type { KindDefinition, KindRegistry } from './kinds.ts';
 import type { KindStore, StoreMode, VerifiedValue } from './plan.ts';
 import { mayWrite } from './policies.ts';
-import { verifyStoredValue } from './signed-value.ts';
+import { isUnsigned, verifyStoredValue } from './signed-value.ts';
 
 export interface PreparedStore {
   readonly resource: ResourceId;
@@ -60,7 +60,9 @@ export function prepareStore(
     const decoded = tryDecode(storedValues(definition.dataModel), one.values);
     if (!decoded.ok) return failure(invalid(`values: ${String(decoded.error)}`));
     count += decoded.value.length;
-    prepared.push({ definition, request: one, values: decoded.value });
+    const values =
+      mode === 'merge' ? decoded.value.filter((value) => !isUnsigned(value)) : decoded.value;
+    prepared.push({ definition, request: one, values });
   }
   if (unknown.length > 0) return failure(unknownKind(unknown));
   if (mode === 'replica' && prepared.some((one) => one.request.generationCounter === 0n)) {
@@ -75,9 +77,10 @@ export function prepareStore(
 }
 
 function checkSizes(
-  { maxSizeBytes }: KindDefinition,
+  { maxCount, maxSizeBytes }: KindDefinition,
   values: readonly StoredData[],
 ): Outcome<void, StorageError> {
+  if (values.length > maxCount) return failure(tooLarge(`more than ${maxCount} values`));
   for (const { value } of values) {
     if (value.value.length > maxSizeBytes) {
       return failure(tooLarge(`a value of more than ${maxSizeBytes} bytes`));
@@ -109,7 +112,10 @@ interface VerifyDependencies {
   readonly verifier: Pick<Verifier, 'isIssuedBy'>;
 }
 
-/** Checks signature, policy and Kind-specific rule of every value; `done` comes later, once. */
+/**
+ * Checks signature, policy and Kind-specific rule of every value; `done` comes later, once. What
+ * fails is left out of a merge and refuses any other Store.
+ */
 export function verifyStore(
   dependencies: VerifyDependencies,
   store: PreparedStore,
@@ -119,42 +125,47 @@ export function verifyStore(
   const kinds = store.kinds.map(({ definition, request, values }) => ({
     definition,
     request,
-    values: new Array<VerifiedValue>(values.length),
+    unchecked: values,
+    values: new Array<VerifiedValue | undefined>(values.length),
   }));
   const named = new Map<string, Certificate>();
   let waiting = store.kinds.reduce((sum, { values }) => sum + values.length, 0);
   let refusal: StorageError | undefined;
 
   function settle(): void {
-    done(refusal === undefined ? success({ kinds, certificates: named }) : failure(refusal));
+    if (refusal !== undefined && store.mode !== 'merge') done(failure(refusal));
+    else {
+      const verified = kinds.map((one) => ({ ...one, values: one.values.filter(isPresent) }));
+      done(success({ kinds: verified, certificates: named }));
+    }
+  }
+  function accept(stored: StoredData, signer: Certificate): VerifiedValue {
+    const used = withIssuer(dependencies, signer, certificates);
+    for (const certificate of used) named.set(certificate.fingerprint, certificate);
+    return { stored, certificates: used.map((certificate) => certificate.fingerprint) };
   }
   if (waiting === 0) {
     dependencies.clock.after('empty-store', 0, settle);
     return;
   }
-  for (const [k, { definition, values }] of store.kinds.entries()) {
-    const context = {
-      resource: store.resource,
-      kind: definition.kind,
-      model: definition.dataModel,
-    };
-    for (const [v, stored] of values.entries()) {
+  for (const { definition, unchecked, values: verified } of kinds) {
+    const { kind, dataModel: model } = definition;
+    const context = { resource: store.resource, kind, model };
+    for (const [i, stored] of unchecked.entries()) {
       verifyStoredValue(dependencies, context, stored, certificates, (outcome) => {
         const checked = outcome.ok
           ? checkSigner(definition, store.resource, stored, outcome.value)
           : outcome;
         if (!checked.ok) refusal ??= forbidden(checked.error);
-        else if (outcome.ok) {
-          const used = withIssuer(dependencies, outcome.value.signer, certificates);
-          for (const certificate of used) named.set(certificate.fingerprint, certificate);
-          const fingerprints = used.map((certificate) => certificate.fingerprint);
-          const target = kinds[k]?.values;
-          if (target !== undefined) target[v] = { stored, certificates: fingerprints };
-        }
+        else if (outcome.ok) verified[i] = accept(stored, outcome.value.signer);
         if (--waiting === 0) settle();
       });
     }
   }
+}
+
+function isPresent(value: VerifiedValue | undefined): value is VerifiedValue {
+  return value !== undefined;
 }
 
 function checkSigner(

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resourceIdOfName } from '../../../src/base/ids.ts';
 import { limits } from '../../../src/base/limits.ts';
-import { decodeExact } from '../../../src/wire/codec.ts';
+import { decodeExact, encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
 import { errorCodes, unknownKinds } from '../../../src/wire/reload/errors.ts';
 import { emptySignature } from '../../../src/wire/reload/security.ts';
-import { lastIndex, storeAns } from '../../../src/wire/reload/storage.ts';
+import { lastIndex, storeAns, storeReq } from '../../../src/wire/reload/storage.ts';
 import {
   accepted,
   alice,
@@ -28,6 +28,7 @@ import {
   storeRequest,
   texts,
   unknownKindId,
+  type StoreOutcome,
 } from './world.ts';
 
 test('[R6940-7.4.1.1-21] [R6940-7.4.1.1-23] [R6940-7.4.1.2-02] a valid Store is kept and answered', () => {
@@ -152,6 +153,46 @@ test('[R6940-7.4.1.1-08] [R6940-7.4.1.2-07] [R6940-7.4.1.2-08] unknown Kinds are
   assert.deepEqual(decodeExact(unknownKinds, outcome.error.info), [unknownKindId, 0xf00000fe]);
 });
 
+test('more unknown Kinds than an error can list', () => {
+  const world = createWorld();
+  const kinds = Array.from({ length: 64 }, (_, i) => ({ kind: 0xf0000100 + i, values: [] }));
+  const outcome = store(world, kinds);
+  assert.ok(!outcome.ok);
+  assert.equal(decodeExact(unknownKinds, outcome.error.info).length, 63);
+});
+
+test('a flood of appends with one storage_time is refused at a cost linear in its size', () => {
+  const world = createWorld();
+  const kind = 0xf0000030;
+  world.kinds.register({
+    kind,
+    name: 'LONG',
+    dataModel: 'ARRAY',
+    accessControl: 'USER-MATCH',
+    maxCount: 1023,
+    maxSizeBytes: 100,
+  });
+  const value = signed(world, { kind, index: lastIndex });
+  const cost = (count: number): number => {
+    const values = Array.from({ length: count }, (_, i) => ({
+      ...value,
+      value: { ...value.value, value: Buffer.from(`value ${i}`) },
+    }));
+    const request = storeRequest(world, [{ kind, values }]);
+    let best = Infinity;
+    for (let run = 0; run < 3; run++) {
+      const start = performance.now();
+      const outcomes = startStore(world, request);
+      best = Math.min(best, performance.now() - start);
+      world.clock.advance(0);
+      assert.equal(codeOf(outcomes[0]!), errorCodes.forbidden);
+    }
+    return best;
+  };
+  cost(100);
+  assert.ok(cost(1000) < 30 * Math.max(cost(100), 0.5));
+});
+
 test('values that do not fit the data model are an invalid message', () => {
   const world = createWorld();
   const request = storeRequest(world, []);
@@ -254,15 +295,6 @@ test('[R6940-7.3-03] a replica Store may come from another node, its values may 
   assert.equal(codeOf(outcome), errorCodes.forbidden);
 });
 
-test('a hand-over to the new responsible peer counts as a replica Store', () => {
-  const world = createWorld();
-  const kinds = [
-    { kind: singleKind, values: [signed(world, { kind: singleKind })], generation: 9n },
-  ];
-  const outcome = store(world, kinds, { replicaNumber: 0 }, bob, { handOver: true });
-  assert.equal(generationOf(outcome), 9n);
-});
-
 test('[R6940-7-03] [R6940-7.4.1.1-18] [R6940-13.5.3-02] an equal or older storage_time is too old', () => {
   const world = createWorld();
   storeOne(world, { kind: singleKind, text: 'present' });
@@ -341,6 +373,14 @@ test('[R6940-7.4.1.1-16] a replica Store sets the counter without comparison', (
   const higher = store(world, [{ kind: singleKind, values, generation: 40n }], replica, bob);
   assert.equal(accepted(higher).changed, false);
   assert.equal(fetch(world, singleKind).generation, 40n);
+});
+
+test('the counter after the largest is 1', () => {
+  const world = createWorld();
+  const largest = 0xffff_ffff_ffff_ffffn;
+  const values = [signed(world, { kind: singleKind })];
+  accepted(store(world, [{ kind: singleKind, values, generation: largest }], { replicaNumber: 1 }));
+  assert.equal(generationOf(storeOne(world, { kind: singleKind, storageTime: startMs + 1 })), 1n);
 });
 
 test('[R6940-7.4.1.1-17] a replica Store with counter 0 is refused', () => {
@@ -525,13 +565,56 @@ test('[R6940-7.4.1.1-28] merging keeps the value with the later storage_time', (
   assert.equal(fetch(world, arrayKind).generation, 3n);
 });
 
-test('a merge checks signatures like any Store', () => {
+test('a merge passes over what is synthetic or not rightly signed', () => {
   const world = createWorld();
-  const value = signed(world, { kind: singleKind });
-  const forged = { ...value, storageTime: value.storageTime + 1n };
-  const request = storeRequest(world, [{ kind: singleKind, values: [forged], generation: 1n }]);
-  const codes: number[] = [];
-  world.storage.merge(request, [alice.certificate], (outcome) => codes.push(codeOf(outcome)));
+  const good = signed(world, { kind: arrayKind, index: 3, text: 'good' });
+  const forged = {
+    ...good,
+    storageTime: good.storageTime + 1n,
+    value: { ...good.value, index: 2 },
+  };
+  const foreign = signed(world, { kind: arrayKind, index: 1, identity: bob });
+  const gap = {
+    storageTime: 0n,
+    lifetime: 0,
+    value: { index: 0, exists: false, value: new Uint8Array() },
+    signature: emptySignature,
+  };
+  const values = [gap, foreign, forged, good];
+  const request = storeRequest(world, [{ kind: arrayKind, values, generation: 7n }]);
+  const outcomes: StoreOutcome[] = [];
+  const certificates = [alice.certificate, bob.certificate];
+  world.storage.merge(request, certificates, (outcome) => outcomes.push(outcome));
+  assert.equal(outcomes.length, 0);
   world.clock.advance(0);
-  assert.deepEqual(codes, [errorCodes.forbidden]);
+  assert.equal(outcomes.length, 1);
+  assert.equal(accepted(outcomes[0]!).changed, true);
+  assert.deepEqual(texts(world, arrayKind), ['good']);
+  assert.equal(world.storage.figures().values, 1);
+  assert.equal(fetch(world, arrayKind).generation, 7n);
+});
+
+test('any changed byte of a request is answered, never a crash', () => {
+  const world = createWorld();
+  const request = storeRequest(world, [
+    { kind: arrayKind, values: [signed(world, { kind: arrayKind, index: 2 })], generation: 1n },
+    { kind: dictionaryKind, values: [signed(world, { kind: dictionaryKind })], generation: 1n },
+  ]);
+  const bytes = encodeToBytes(storeReq, request);
+  let answered = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    for (const flip of [0x01, 0x02, 0x80, 0xff]) {
+      const changed = Uint8Array.from(bytes);
+      changed[at] = (changed[at] ?? 0) ^ flip;
+      const decoded = tryDecode(storeReq, changed);
+      if (!decoded.ok) continue;
+      const outcomes = startStore(world, decoded.value);
+      world.clock.advance(0);
+      assert.equal(outcomes.length, 1);
+      answered++;
+    }
+  }
+  assert.ok(answered > bytes.length);
+  for (const resource of world.storage.resources()) world.storage.exportResource(resource);
+  assert.ok(createWorld(world.disk.data).storage.load().ok, 'what was accepted can be read again');
 });
