@@ -264,7 +264,10 @@ test('[S6026-7.3-01] a response without transaction is not mistaken for one', ()
   const flow = world.flow('udp');
   const { responses } = startClient(world, flow, 'OPTIONS');
   const request = lastRequest(flow);
-  const other = createResponse(request, 200).edit().set('Via', request.via.raw.replace('z9hG4bK', 'z9hG4bKx')).build();
+  const other = createResponse(request, 200)
+    .edit()
+    .set('Via', request.via.raw.replace('z9hG4bK', 'z9hG4bKx'))
+    .build();
   world.receive(flow, other);
   const otherMethod = createResponse(request, 200).edit().set('CSeq', '5 INFO').build();
   world.receive(flow, otherMethod);
