@@ -31,7 +31,7 @@ import type { PublicationState, PublishedRecord, Publisher } from './publication
 import { decodePublished, encodePublished, recordHash, registrationFor } from './publication.ts';
 
 export interface PublisherDeps {
-  readonly overlay: Pick<Overlay, 'nodeId' | 'store' | 'stat' | 'hostIdentity' | 'unhostIdentity'>;
+  readonly overlay: Pick<Overlay, 'nodeId' | 'store' | 'stat' | 'hostIdentity'>;
   readonly location: LocationTable;
   readonly store: Store;
   readonly clock: Clock;
@@ -63,7 +63,8 @@ interface Entry {
   attempts: number;
   /** Counts Stores, so that late confirmations of an earlier one are ignored. */
   round: number;
-  hosted: { readonly nodeId: NodeId; readonly certificate: string } | undefined;
+  /** Fingerprint of the certificate that the overlay was told to host. */
+  hosted: string | undefined;
   lastError: string | undefined;
   waiters: ((result: StoreOutcome) => void)[];
 }
@@ -291,12 +292,10 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   }
 
   function host(entry: Entry, identity: Identity): void {
-    const nodeId = identity.certificate.nodeIds[0];
     const certificate = identity.certificate.fingerprint;
-    if (nodeId === undefined || entry.hosted?.certificate === certificate) return;
-    if (entry.hosted !== undefined) overlay.unhostIdentity(entry.hosted.nodeId);
+    if (entry.hosted === certificate) return;
     overlay.hostIdentity(identity);
-    entry.hosted = { nodeId, certificate };
+    entry.hosted = certificate;
   }
 
   function drop(entry: Entry): void {
@@ -304,7 +303,6 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     entries.delete(entry.aor);
     queue.forget(entry);
     settle(entry, 'failed');
-    if (entry.hosted !== undefined) overlay.unhostIdentity(entry.hosted.nodeId);
     if (entry.published !== undefined) store.write([{ delete: storePrefix + entry.aor }]);
   }
 
