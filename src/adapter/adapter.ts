@@ -66,7 +66,7 @@ export interface Adapter {
 export interface AdapterSnapshot {
   readonly sip: SipServerSnapshot;
   readonly publications: Readonly<Record<PublicationState, number>>;
-  /** At most `limits.adapter.snapshotEntries`, those in trouble first. */
+  /** At most 1000, those in trouble first. */
   readonly registrations: readonly (PublicationSnapshot & { readonly bindings: number })[];
   readonly connections: SipConnectionsSnapshot;
 }

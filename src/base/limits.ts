@@ -8,7 +8,7 @@ export const limits = {
   /** Entries of a Destination List or Via List after decoding. */
   destinationListEntries: 64,
   /** Certificates carried in one SecurityBlock. */
-  securityBlockCertificates: 32,
+  securityBlockCertificates: 96,
   /** XML documents (configuration documents). */
   xml: {
     documentBytes: 1 << 20,
@@ -130,8 +130,8 @@ export const limits = {
     collectedChallenges: 32,
     /** Response contexts alive. */
     contexts: 100_000,
-    /** Distinct User-Agent texts that bindings share. */
-    sharedTexts: 4096,
+    /** Own Route values whose flow token is known to be genuine. */
+    provenRoutes: 8192,
   },
   /** The host: certificates, sockets, store. */
   node: {
@@ -215,9 +215,7 @@ export const limits = {
     claimedIdentities: 4,
     callerCheckWaiting: 256,
     cachedCallers: 8192,
-    dialogs: 65_536,
     keysKept: 3,
-    recordRouteChars: 512,
   },
   /** SIP messages. */
   sipMessage: {
