@@ -16,6 +16,9 @@ export const kindIds = {
   redir: 0x104,
 } as const;
 
+/** Kind-IDs that stand for no Kind: the invalid one and the reserved ones. RFC 6940 §14.6. */
+export const reservedKindIds: readonly KindId[] = [0, 0x7fff_ffff, 0xffff_fffe];
+
 /** What a Kind-specific check looks at; the signature and the access policy have been checked. */
 export interface ValueCheckContext {
   readonly resource: ResourceId;
@@ -115,6 +118,7 @@ export function createKindRegistry(): KindRegistry {
 /** Whether model, policy and bounds of a Kind go together. RFC 6940 §7.3.3, §7.3.4. */
 export function checkDefinition(definition: KindDefinition): Outcome<void> {
   const { dataModel, accessControl, maxCount, maxSizeBytes, maxNodeMultiple } = definition;
+  if (reservedKindIds.includes(definition.kind)) return failure('the Kind-ID is reserved');
   const keyed = accessControl === 'USER-NODE-MATCH' || accessControl === 'NODE-ID-MATCH';
   if (keyed && dataModel !== 'DICTIONARY') return failure(`${accessControl} needs a DICTIONARY`);
   if (

@@ -9,7 +9,7 @@ import {
   resourceIdOfName,
 } from '../../../src/base/ids.ts';
 import type { AccessControl, KindParameters } from '../../../src/ports/overlay-config.ts';
-import { createKindRegistry, type KindDefinition } from '../../../src/storage/kinds.ts';
+import { createKindRegistry, kindIds, type KindDefinition } from '../../../src/storage/kinds.ts';
 import { mayWrite } from '../../../src/storage/policies.ts';
 import { vectorBytes } from '../../vectors/vectors.ts';
 import {
@@ -187,4 +187,20 @@ test('[R6940-7.4.5-01] the configuration defines private Kinds and overrides usa
   kinds.configure([]);
   assert.equal(kinds.get(base.kind)?.maxCount, 1);
   assert.equal(kinds.get(0xf0000002), undefined);
+});
+
+test('[R6940-14.6-02] Kind-IDs, value by value; reserved ones are no Kinds', () => {
+  assert.deepEqual(kindIds, {
+    sipRegistration: 1,
+    turnService: 2,
+    certificateByNode: 3,
+    certificateByUser: 0x10,
+    redir: 0x104,
+  });
+  const kinds = createKindRegistry();
+  for (const kind of [0, 0x7fffffff, 0xfffffffe]) {
+    assert.throws(() => kinds.register({ ...base, kind }), UsageError);
+    assert.equal(kinds.configure([{ ...parameters, kind }]).length, 1);
+    assert.equal(kinds.get(kind), undefined);
+  }
 });

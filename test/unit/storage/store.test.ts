@@ -28,6 +28,7 @@ import {
   storeRequest,
   texts,
   unknownKindId,
+  type RequestKind,
   type StoreOutcome,
 } from './world.ts';
 
@@ -272,7 +273,7 @@ test('[R6940-7.4.1.1-11] [R6940-7.3-02] a signer without right to the place is f
   }
 });
 
-test('[R6940-7.4.1.1-12] [R6940-7.3-02] a valid value sent on as an original Store is forbidden', () => {
+test('[R6940-7.4.1.1-12] [R6940-7.3-02] [R6940-13.5.1-02] a valid value sent on as an original Store is forbidden', () => {
   const world = createWorld();
   const values = [signed(world, { kind: singleKind })];
   const outcome = store(world, [{ kind: singleKind, values }], {}, bob);
@@ -617,4 +618,37 @@ test('any changed byte of a request is answered, never a crash', () => {
   assert.ok(answered > bytes.length);
   for (const resource of world.storage.resources()) world.storage.exportResource(resource);
   assert.ok(createWorld(world.disk.data).storage.load().ok, 'what was accepted can be read again');
+});
+
+test('[R6940-7.4.1.1-09] every check alone leaves everything as it was', () => {
+  const world = createWorld();
+  storeOne(world, { kind: singleKind, text: 'present' });
+  const time = startMs + 1;
+  const good = signed(world, { kind: arrayKind });
+  const next = signed(world, { kind: singleKind, text: 'next', storageTime: time });
+  const long = { ...next, value: { ...next.value, value: new Uint8Array(101) } };
+  const forged = { ...next, lifetime: 1, storageTime: next.storageTime + 1n };
+  const foreign = signed(world, { kind: singleKind, identity: bob, storageTime: time });
+  const old = signed(world, { kind: singleKind, text: 'old', storageTime: startMs });
+  const before = [...world.disk.data].toString();
+  const figures = world.storage.figures();
+  const refusals: [number, RequestKind, Parameters<typeof store>[2]?, typeof alice?][] = [
+    [errorCodes.unknownKind, { kind: unknownKindId, values: [] }],
+    [errorCodes.dataTooLarge, { kind: singleKind, values: [long] }],
+    [errorCodes.dataTooLarge, { kind: singleKind, values: [next, next, next, next, next] }],
+    [errorCodes.forbidden, { kind: singleKind, values: [forged] }],
+    [errorCodes.forbidden, { kind: singleKind, values: [{ ...next, signature: emptySignature }] }],
+    [errorCodes.forbidden, { kind: singleKind, values: [foreign] }],
+    [errorCodes.forbidden, { kind: singleKind, values: [next] }, {}, bob],
+    [errorCodes.dataTooOld, { kind: singleKind, values: [old] }],
+    [errorCodes.generationCounterTooLow, { kind: singleKind, values: [next], generation: 9n }],
+    [errorCodes.invalidMessage, { kind: singleKind, values: [next] }, { replicaNumber: 1 }],
+  ];
+  for (const [code, bad, request, by] of refusals) {
+    const kinds = [{ kind: arrayKind, values: [good], generation: 0n }, bad];
+    assert.equal(codeOf(store(world, kinds, request, by)), code);
+    assert.deepEqual(world.storage.figures(), figures);
+    assert.deepEqual(texts(world, singleKind), ['present']);
+    assert.equal([...world.disk.data].toString(), before);
+  }
 });
