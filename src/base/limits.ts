@@ -110,8 +110,10 @@ export const limits = {
     contactsPerRegister: 16,
     /** Path values of one binding. */
     pathValues: 10,
-    /** Bytes of a Contact URI or its parameters that a binding keeps. */
-    contactBytes: 1024,
+    /** Bytes of a Contact URI, its parameters, a Path value or a Call-ID that a binding keeps. */
+    textBytes: 1024,
+    /** Bytes of User-Agent that a binding keeps. */
+    userAgentBytes: 128,
     /** REGISTERs of one address that wait for an earlier one. */
     waitingRegistersPerAor: 16,
     /** Addresses whose REGISTER waits for its admission. */

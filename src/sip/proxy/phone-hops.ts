@@ -1,3 +1,5 @@
+import { limits } from '../../base/limits.ts';
+import { latin1Decode, latin1Encode } from '../../base/text.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Flow, FlowOpener, FlowTarget, SipTransportName } from '../../ports/flow.ts';
 import { bareHost } from '../core/aor.ts';
@@ -5,7 +7,7 @@ import type { Domains } from '../core/domains.ts';
 import { sipFailure } from '../core/failure.ts';
 import { type SipUri, parseUri } from '../message/uri.ts';
 import { createFlowTokens } from './flow-token.ts';
-import type { HopAddressing, ViaSentBy } from './targets.ts';
+import type { HopAddressing, OwnRoute, ViaSentBy } from './targets.ts';
 
 export interface PhoneHopsDeps {
   readonly domains: Domains;
@@ -23,6 +25,8 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
   const { domains, flows } = deps;
   const tokens = createFlowTokens(deps.tokenKeys);
   const written = new WeakMap<Flow, WrittenHop>();
+  /** The requests of one phone carry the same Route values call after call. */
+  const proven = new Map<string, OwnRoute>();
 
   function hopOf(flow: Flow): WrittenHop {
     let hop = written.get(flow);
@@ -57,6 +61,8 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
     via: (flow) => hopOf(flow).via,
     recordRoute: (flow, secure) => (secure ? hopOf(flow).secureRoute : hopOf(flow).route),
     ownRoute(uri) {
+      const seen = proven.get(uri);
+      if (seen !== undefined) return seen;
       const parsed = parseUri(uri);
       if (!parsed.ok) return undefined;
       const { scheme, user, port } = parsed.value;
@@ -64,7 +70,12 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
       if (!domains.isSelf(bareHost(parsed.value), port)) return undefined;
       if (user === undefined || !tokens.isToken(user)) return { kind: 'plain' };
       const flowId = genuineFlowId(user);
-      return flowId === undefined ? { kind: 'forged' } : { kind: 'flow', flowId };
+      if (flowId === undefined) return { kind: 'forged' };
+      const route: OwnRoute = { kind: 'flow', flowId };
+      if (proven.size >= limits.sipRoles.provenRoutes) proven.clear();
+      // A copy, lest the key keep the whole message alive.
+      proven.set(latin1Decode(latin1Encode(uri)), route);
+      return route;
     },
     openRoute(uri, context, done) {
       if (context.authenticated !== true) {

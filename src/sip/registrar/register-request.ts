@@ -51,7 +51,10 @@ export function readRegister(
   const aor = aorOf(to.value, domains);
   if (aor === undefined) return failure(sipFailure(404, 'Not Found'));
   const path = request.has('Path') ? request.values('Path') : noValues;
-  if (path.length > limits.sipRoles.pathValues) return failure(sipFailure(400, 'Too Many Paths'));
+  if (path.length > limits.sipRoles.pathValues || path.some(isTooLong)) {
+    return failure(sipFailure(400, 'Too Many Paths'));
+  }
+  if (isTooLong(request.callId)) return failure(sipFailure(400, 'Call-ID Too Long'));
   const contacts = readContacts(request, to.value);
   if (!contacts.ok) return contacts;
   const outbound = supports(request, 'outbound');
@@ -120,10 +123,7 @@ function readContact(
   }
   const expires = contact.params.get('expires');
   const parameters = formatParameters(contact);
-  if (contact.uri.length > limits.sipRoles.contactBytes) {
-    return failure(sipFailure(400, 'Contact Too Long'));
-  }
-  if (parameters.length > limits.sipRoles.contactBytes) {
+  if (isTooLong(contact.uri) || isTooLong(parameters)) {
     return failure(sipFailure(400, 'Contact Too Long'));
   }
   return success({
@@ -134,6 +134,11 @@ function readContact(
     regId: instance === undefined ? undefined : parseRegId(contact.params.get('reg-id')),
     parameters,
   });
+}
+
+/** A binding keeps the text for hours. */
+function isTooLong(text: string): boolean {
+  return text.length > limits.sipRoles.textBytes;
 }
 
 /** Parameters that have their own field in a binding, or that only the registrar may state. */

@@ -93,7 +93,11 @@ export function createRegistrar(deps: RegistrarDeps): Registrar {
     parsed: RegisterRequest,
   ): Outcome<LocationChange, SipFailure> {
     const { flow, request } = arrival;
-    const userAgent = request.header('User-Agent') ?? '';
+    const named = request.header('User-Agent') ?? '';
+    const userAgent =
+      named.length > limits.sipRoles.userAgentBytes
+        ? named.slice(0, limits.sipRoles.userAgentBytes)
+        : named;
     return updateBindings(
       location.bindings(parsed.aor),
       parsed,

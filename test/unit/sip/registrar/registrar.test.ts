@@ -238,6 +238,24 @@ test('[S3327-5.3-01] Path is kept and returned', () => {
   ]);
 });
 
+test('what a binding keeps is bounded', () => {
+  const rig = createRig();
+  const phone = rig.phone('192.0.2.10');
+  const long = 'x'.repeat(1100);
+  for (const parts of [
+    { contacts: [`<sip:${long}@192.0.2.10>`] },
+    { contacts: [`<sip:a@192.0.2.10>;x=${long}`] },
+    { contacts: Array.from({ length: 17 }, (_, i) => `<sip:a@192.0.2.10:${String(i + 1)}>`) },
+    { callId: long },
+    { headers: [`Path: <sip:${long};lr>`] },
+    { headers: [`Path: ${Array(11).fill('<sip:p;lr>').join(',')}`] },
+  ]) {
+    assert.equal(register(phone, 'alice', parts).status, 400, JSON.stringify(parts).slice(0, 40));
+  }
+  register(phone, 'alice', { headers: [`User-Agent: ${long}`] });
+  assert.equal(rig.location.bindings(aor)[0]?.userAgent.length, 128);
+});
+
 test('[S5627-5.1-01] a Contact equal to the address of record is 403', () => {
   const rig = createRig();
   const phone = rig.phone('192.0.2.10');
