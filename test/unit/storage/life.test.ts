@@ -358,12 +358,3 @@ test('[R6940-7.4.2.2-06] [R6940-7.4.2.2-07] the check of a fetched value', () =>
   assert.equal(check({ ...value, value: { ...value.value, value: Buffer.from('y') } }), false);
   assert.equal(check({ ...value, signature: emptySignature }), false);
 });
-
-test('storing and fetching stay fast with many resources', () => {
-  const world = createWorld();
-  const value = signed(world, { kind: singleKind });
-  store(world, [{ kind: singleKind, values: [value] }]);
-  const start = performance.now();
-  for (let i = 0; i < 2000; i++) fetch(world, singleKind);
-  assert.ok(performance.now() - start < 1000);
-});

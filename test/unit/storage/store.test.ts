@@ -182,16 +182,16 @@ test('a flood of appends with one storage_time is refused at a cost linear in it
     const request = storeRequest(world, [{ kind, values }]);
     let best = Infinity;
     for (let run = 0; run < 3; run++) {
-      const start = performance.now();
+      const start = process.cpuUsage().user;
       const outcomes = startStore(world, request);
-      best = Math.min(best, performance.now() - start);
+      best = Math.min(best, process.cpuUsage().user - start);
       world.clock.advance(0);
       assert.equal(codeOf(outcomes[0]!), errorCodes.forbidden);
     }
     return best;
   };
   cost(100);
-  assert.ok(cost(1000) < 30 * Math.max(cost(100), 0.5));
+  assert.ok(cost(1000) < 30 * Math.max(cost(100), 1000));
 });
 
 test('values that do not fit the data model are an invalid message', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from '../../../src/base/assert.ts';
 import { nodeIdFromBytes, resourceIdFromBytes } from '../../../src/base/ids.ts';
+import { limits } from '../../../src/base/limits.ts';
 import { decodeExact, encodeToBytes, WireError } from '../../../src/wire/codec.ts';
 import {
   bareDestinations,
@@ -98,10 +99,10 @@ test('[R6940-6.3.2.2-07] a Resource-ID is last in a Destination List and never i
 });
 
 test('bound of the entries of a list', () => {
-  const list = new Array<Destination>(64).fill(compressed);
-  assert.equal(decodeExact(bareDestinations, hex('8123'.repeat(64))).length, 64);
+  const list = new Array<Destination>(limits.destinationListEntries).fill(compressed);
+  assert.equal(decodeExact(bareDestinations, hex('8123'.repeat(list.length))).length, list.length);
   misused(bareDestinations, [...list, compressed]);
-  refuses(bareDestinations, hex('8123'.repeat(65)));
+  refuses(bareDestinations, hex('8123'.repeat(list.length + 1)));
 });
 
 test('a Destination List has a least length where asked for', () => {
@@ -185,9 +186,9 @@ test('[R6940-6.3.2.3-01] [R6940-6.3.2.3-02] forwarding options', () => {
     responseCopy: 4,
   });
   const option = { type: 255, flags: 0, value: hex('') };
-  const many = { ...header, options: new Array(16).fill(option) };
-  assert.equal(decodeHeader(encodeHeader(many, 0)).header.options.length, 16);
-  const tooMany = { ...header, options: new Array(17).fill(option) };
+  const many = { ...header, options: new Array(limits.wire.forwardingOptions).fill(option) };
+  assert.equal(decodeHeader(encodeHeader(many, 0)).header.options.length, many.options.length);
+  const tooMany = { ...header, options: new Array(limits.wire.forwardingOptions + 1).fill(option) };
   assert.throws(() => encodeHeader(tooMany, 0), UsageError);
   const invalid = { ...header, options: [{ ...option, type: 0 }] };
   assert.throws(() => encodeHeader(invalid, 0), UsageError);

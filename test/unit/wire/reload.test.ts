@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NodeId } from '../../../src/base/ids.ts';
 import { nodeIdFromBytes, resourceIdFromBytes } from '../../../src/base/ids.ts';
+import { limits } from '../../../src/base/limits.ts';
 import { decodeExact, encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
 import { appAttachReqAns } from '../../../src/wire/reload/app-attach.ts';
 import { attachReqAns } from '../../../src/wire/reload/attach.ts';
@@ -169,7 +170,10 @@ test('[R6940-6.3.4-01] [R6940-6.3.4-02] [R6940-6.3.4-08] security block', () => 
   checkCodec(signature, [signed, emptySignature]);
   checkCodec(genericCertificate, [{ type: 'x509', certificate: hex('3000') }]);
   refuses(genericCertificate, hex('0100023000'), 'a certificate that is not X.509');
-  const certificates = new Array(32).fill({ type: 'x509', certificate: hex('3000') });
+  const certificates = new Array(limits.securityBlockCertificates).fill({
+    type: 'x509',
+    certificate: hex('3000'),
+  });
   checkCodec(securityBlock, [{ certificates, signature: signed }]);
   misused(securityBlock, { certificates: [...certificates, certificates[0]], signature: signed });
 });
@@ -179,12 +183,16 @@ test('[R6940-6.3.3-01] [R6940-6.3.3-03] message contents with extensions', () =>
   checkCodec(messageExtension, [extension]);
   checkCodec(messageContents, [
     { messageCode: 0x17, messageBody: hex('0000'), extensions: [] },
-    { messageCode: 0x17, messageBody: hex('0000'), extensions: new Array(16).fill(extension) },
+    {
+      messageCode: 0x17,
+      messageBody: hex('0000'),
+      extensions: new Array(limits.wire.messageExtensions).fill(extension),
+    },
   ]);
   misused(messageContents, {
     messageCode: 1,
     messageBody: hex(''),
-    extensions: new Array(17).fill(extension),
+    extensions: new Array(limits.wire.messageExtensions + 1).fill(extension),
   });
 });
 
@@ -336,8 +344,13 @@ test('[R6940-6.5.1.1-08] [R6940-6.5.1.1-11] no empty list of candidates, no mix 
 });
 
 test('Attach: bound of the number of candidates', () => {
-  checkCodec(attachReqAns, [{ ...attach, candidates: new Array(64).fill(host) }]);
-  misused(attachReqAns, { ...attach, candidates: new Array(65).fill(host) });
+  checkCodec(attachReqAns, [
+    { ...attach, candidates: new Array(limits.wire.iceCandidates).fill(host) },
+  ]);
+  misused(attachReqAns, {
+    ...attach,
+    candidates: new Array(limits.wire.iceCandidates + 1).fill(host),
+  });
 });
 
 test('[R6940-6.5.3.1-01] [R6940-6.5.3.2-01] Ping', () => {
@@ -419,7 +432,11 @@ test('[R6940-7.4.1.1-01] [R6940-7.4.1.2-01] Store', () => {
     { resource, replicaNumber: 0, kindData: [] },
   ]);
   misused(storeReq, { resource, replicaNumber: 256, kindData });
-  misused(storeReq, { resource, replicaNumber: 0, kindData: new Array(65).fill(kindData[0]) });
+  misused(storeReq, {
+    resource,
+    replicaNumber: 0,
+    kindData: new Array(limits.wire.kindsPerRequest + 1).fill(kindData[0]),
+  });
   checkCodec(storeAns, [
     { kindResponses: [{ kind: 1, generationCounter: 2n, replicas: [node, other] }] },
   ]);
