@@ -1,5 +1,4 @@
 /** What can go wrong with the processes and the network of a simulated ring. */
-import type { TransportAddress } from '../ports/connection.ts';
 import type { SimulatedPeer } from './peer.ts';
 import type { SimulatedRing } from './ring.ts';
 
@@ -19,16 +18,6 @@ export function stall(ring: SimulatedRing, peer: SimulatedPeer, forMs: number): 
   ring.world.after(forMs, () => {
     if (peer.host.run === run) peer.host.resume();
   });
-}
-
-/** Starts a dead peer again; without its disk it keeps its identity only. */
-export function restart(ring: SimulatedRing, peer: SimulatedPeer, keepDisk: boolean): void {
-  const doors: TransportAddress[] = ring
-    .living()
-    .filter((other) => other !== peer)
-    .slice(0, 4)
-    .map((other) => other.address);
-  peer.restart(doors, { keepDisk });
 }
 
 /** Cuts the network between the peers with an index below `size` and the others, for some time. */

@@ -209,6 +209,7 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
         const { run } = client.host;
         // One round trip for TCP, one for TLS.
         world.after(3 * delayMs(), () => {
+          if (client.host.run !== run) return;
           const server = listeners.get(keyOf(target));
           if (server === undefined || server.host.state === 'dead') {
             if (server === undefined || isReachable(client.host, server.host)) {
@@ -218,7 +219,7 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
           }
           if (!isReachable(client.host, server.host)) return;
           server.host.enter(() => {
-            if (!open || client.host.run !== run) return;
+            if (!open) return;
             const both = connect(client, address, server, target);
             server.accept(both.server);
             client.host.later(delayMs(), () => {

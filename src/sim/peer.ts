@@ -27,7 +27,10 @@ export interface SimulatedPeer {
   /** Ends the process at once; `silently`: nobody is told (power cut). */
   crash(silently: boolean): void;
   /** Starts it again, with or without its disk. */
-  restart(bootstrap: readonly TransportAddress[], options: { readonly keepDisk: boolean }): void;
+  restart(
+    bootstrap: readonly TransportAddress[] | 'first',
+    options: { readonly keepDisk: boolean },
+  ): void;
 }
 
 export interface SimulatedPeerDependencies {

@@ -10,6 +10,7 @@ import {
 import { bytesEqual } from '../base/bytes.ts';
 import { utf8Encode } from '../base/text.ts';
 import type { Identity } from '../ports/certificates.ts';
+import type { TransportAddress } from '../ports/connection.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
 import type { OverlayError, StoreResult } from '../overlay/api.ts';
 import type { Outcome } from '../base/outcome.ts';
@@ -46,6 +47,8 @@ export interface SimulatedRing {
   anyLiving(): SimulatedPeer;
   /** Starts all peers, one every `everyMs`, the first as the first of the overlay. */
   startAll(everyMs: number): void;
+  /** Starts all dead peers again with their disks, one every `everyMs`. */
+  restartAll(everyMs: number): void;
   /** Stores one value of a new user at a living peer. */
   store(done: (record: StoredRecord, outcome: Outcome<StoreResult, OverlayError>) => void): void;
   /** Asks both replicas of a stored record whether they have it; marks it when all do. */
@@ -56,6 +59,7 @@ export interface SimulatedRing {
 /** In the range for private use; DICTIONARY, USER-NODE-MATCH like SIP-REGISTRATION. */
 export const simulatedKind = 0xf000_0001;
 
+const doors = 4;
 const overlayName = 'sim.example';
 const recordLifetimeS = 86_400;
 const confirmTries = 5;
@@ -91,12 +95,21 @@ export function createSimulatedRing(
 
   function startAll(everyMs: number): void {
     peers.forEach((peer, index) => {
+      world.after(index * everyMs, () => peer.start(index === 0 ? 'first' : doorsFor(index)));
+    });
+  }
+
+  function restartAll(everyMs: number): void {
+    peers.forEach((peer, index) => {
       world.after(index * everyMs, () => {
-        // A few early peers share the work of letting the others in.
-        const doors = peers.slice(0, Math.min(index, 4)).map((door) => door.address);
-        peer.start(index === 0 ? 'first' : doors);
+        if (!peer.alive) peer.restart(index === 0 ? 'first' : doorsFor(index), { keepDisk: true });
       });
     });
+  }
+
+  /** A few early peers share the work of letting the others in. */
+  function doorsFor(index: number): TransportAddress[] {
+    return peers.slice(0, Math.min(index, doors)).map((door) => door.address);
   }
 
   function store(
@@ -173,6 +186,7 @@ export function createSimulatedRing(
     living,
     anyLiving,
     startAll,
+    restartAll,
     store,
     confirm,
     lookup,

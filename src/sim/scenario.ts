@@ -5,7 +5,7 @@ import { checkBounds } from './checkers/bounds.ts';
 import { checkReplicas } from './checkers/replicas.ts';
 import { checkResponsible } from './checkers/responsible.ts';
 import { checkRing } from './checkers/ring.ts';
-import { crash, type CrashOptions } from './faults.ts';
+import { crash, partition, stall, type CrashOptions } from './faults.ts';
 import type { Latency } from './network.ts';
 import { createSimulatedRing, type SimulatedRing } from './ring.ts';
 import { createWorld } from './world.ts';
@@ -67,6 +67,25 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   /** The same by a power cut: nobody is told. */
   'crash-silent'(ring) {
     crashPair(ring, { silently: true });
+  },
+  /** One peer is frozen for 20 s and goes on. */
+  stall(ring) {
+    stall(ring, ring.anyLiving(), 20_000);
+    ring.world.run(5000);
+  },
+  /** All peers die and come back with their disks. */
+  restart(ring) {
+    for (const peer of ring.living()) crash(peer, { silently: false });
+    ring.world.run(1000);
+    ring.restartAll(joinGapMs);
+    ring.world.run(joinGapMs * ring.peers.length);
+    ring.world.runUntil(() => checkRing(ring) === undefined, joinLimitMs, 500);
+  },
+  /** The network falls apart into two halves for two minutes. */
+  partition(ring) {
+    partition(ring, Math.floor(ring.peers.length / 2), 120_000);
+    ring.world.run(120_000);
+    ring.world.runUntil(() => checkRing(ring) === undefined, joinLimitMs, 500);
   },
 };
 

@@ -93,10 +93,9 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     const shrank = rangeMoved && known.from !== self && inRange(before.from, known.from, self);
     if (shrank) replication.rangeLost(before.from, served);
     if (rangeMoved || replicasMoved || tablesMoved) replication.changed(lost);
-    // §10.7.1 and §10.7.3: a changed range concerns all links, a mere loss only the neighbors.
-    if (rangeMoved) announcer.tablesChanged('connections');
-    else if (tablesMoved && host.config().chordReactive) {
-      announcer.tablesChanged(lost ? 'neighbors' : 'connections');
+    // §10.7.3: everybody linked hears of it; without reactive recovery only of a changed range.
+    if (rangeMoved || (tablesMoved && host.config().chordReactive)) {
+      announcer.tablesChanged();
     }
     if (tablesMoved) {
       fingers.neighborhoodChanged();
@@ -117,7 +116,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     fingers.begin();
     stabiliser.begin();
     announcer.payAll();
-    announcer.tablesChanged('connections');
+    announcer.tablesChanged();
     fingers.neighborhoodChanged();
     learner.pursue();
   }
@@ -280,9 +279,13 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     responsiblePpb: () => (serves() ? partsPerBillion(peers.rangeFrom(), self) : 0),
 
     linkUp(id) {
+      const known = peers.get(id) !== undefined;
       const peer = peers.add(id);
       // Whoever is not part of the ring yet has made its links itself.
       if (state === 'joining') peer.ours = true;
+      // A link in place of another one: the other side may have forgotten what we said on the old one.
+      if (known) peer.announced = undefined;
+      if (known && inRing()) announcer.sendTables(id);
       learner.linkUp(id);
       announcer.payFull(id);
       joiner.step();
@@ -305,7 +308,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       settle(suspect);
       if (suspect && inRing()) warnNearest(id);
       if (!suspect) {
-        announcer.tablesChanged('neighbors');
+        announcer.tablesChanged();
         learner.pursue();
       }
       joiner.step();

@@ -236,6 +236,8 @@ export function createLearner(
     linkUp(id) {
       avoided.delete(id);
       nudged.delete(id);
+      // Should it turn out to be a neighbor that says nothing, it will be asked.
+      wake(timing.nudgeMs);
     },
     linkDown: (id) => hints.delete(id),
     stop() {

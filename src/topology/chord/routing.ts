@@ -30,7 +30,7 @@ export function nextHop(
   const routable = peers.routable();
   const preceding = largestBetween(routable, self, target, exclude);
   if (preceding !== undefined) {
-    return toNode(knowsNoBetter(peers, preceding, rangeFrom, target) ? rangeFrom : preceding);
+    return toNode(ownerUnknownTo(peers, preceding, exclude) ?? preceding);
   }
   const following = smallestFrom(routable, target, exclude);
   return following === undefined ? nowhere : toNode(following);
@@ -69,22 +69,24 @@ function smallestFrom(
 }
 
 /**
- * True when the target lies in our predecessor's range and the peer before it has told us that it
- * does not know our predecessor (one of the two has just joined or failed): it would only send the
- * message back to us. The rule of §10.3 holds again as soon as that peer's Update names it.
+ * The predecessor of ours that follows `preceding` and so owns the target, if `preceding` has told us
+ * that it does not know it (one of the two has just joined or failed): it would only send the message
+ * back to us. The rule of §10.3 holds again as soon as its Update names that peer.
  */
-function knowsNoBetter(
+function ownerUnknownTo(
   peers: PeerTable,
   preceding: NodeId,
-  predecessor: NodeId,
-  target: NodeId | ResourceId,
-): boolean {
-  if (!inRange(preceding, target, predecessor)) return false;
-  const { predecessors } = peers.neighbors();
-  const before = predecessors.slice(predecessors.indexOf(predecessor) + 1);
-  if (before.find((id) => peers.get(id)?.suspect === false) !== preceding) return false;
+  exclude: ReadonlySet<NodeId> | undefined,
+): NodeId | undefined {
   const told = peers.get(preceding)?.successors;
-  return told !== undefined && told.length > 0 && !told.includes(predecessor);
+  if (told === undefined || told.length === 0) return undefined;
+  const { predecessors } = peers.neighbors();
+  for (let i = predecessors.indexOf(preceding) - 1; i >= 0; i--) {
+    const owner = predecessors[i] as NodeId;
+    if (peers.get(owner)?.suspect !== false || exclude?.has(owner) === true) continue;
+    return told.includes(owner) ? undefined : owner;
+  }
+  return undefined;
 }
 
 /**

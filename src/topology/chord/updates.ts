@@ -10,11 +10,9 @@ import { sameIds, type Neighbors } from './neighbor-table.ts';
 import type { PeerTable } from './peers.ts';
 import { timing } from './timing.ts';
 
-export type Audience = 'neighbors' | 'connections';
-
 export interface Announcer {
-  /** Our tables have changed: tells the audience soon; nodes that know already are left out. */
-  tablesChanged(audience: Audience): void;
+  /** Our tables have changed: tells all linked nodes soon (§10.7.3); those that know already are left out. */
+  tablesChanged(): void;
   /** Sends our tables to one node now (type neighbors). */
   sendTables(id: NodeId): void;
   /** Checks that the node is there (type peer_ready). */
@@ -41,7 +39,6 @@ export function createAnnouncer(
     full: host.trace.counter('chord_updates_sent_total', { type: 'full' }),
   };
   const owed = new Set<NodeId>();
-  let audience: Audience | undefined;
   let timer: Timer | undefined;
   let lastMs = -Infinity;
 
@@ -77,20 +74,12 @@ export function createAnnouncer(
   function announce(): void {
     timer = undefined;
     lastMs = clock.monotonicMs();
-    const to = audience;
-    audience = undefined;
-    if (to === undefined || !inRing()) return;
+    if (!inRing()) return;
     const tables = awakeNeighbors(peers);
-    for (const id of recipients(to)) {
+    for (const id of [...host.linkedNodes()]) {
       const peer = peers.get(id);
       if (peer?.announced === undefined || !sameTables(peer.announced, tables)) sendTables(id);
     }
-  }
-
-  function recipients(to: Audience): Iterable<NodeId> {
-    if (to === 'connections') return [...host.linkedNodes()];
-    const { predecessors, successors } = peers.neighbors();
-    return new Set([...successors, ...predecessors]);
   }
 
   function payFull(id: NodeId): void {
@@ -98,8 +87,7 @@ export function createAnnouncer(
   }
 
   return {
-    tablesChanged(to) {
-      if (audience !== 'connections') audience = to;
+    tablesChanged() {
       if (timer !== undefined) return;
       const sinceLastMs = clock.monotonicMs() - lastMs;
       const delayMs = Math.max(timing.announceCoalesceMs, timing.announceGapMs - sinceLastMs);
@@ -121,7 +109,6 @@ export function createAnnouncer(
     stop() {
       timer?.cancel();
       owed.clear();
-      audience = undefined;
     },
   };
 }

@@ -125,6 +125,14 @@ test('a predecessor unknown to the peer before it gets its messages straight fro
   assert.equal(goesTo(table, resource(0x30)), '40');
   before.successors = [node(0x40), node(0x50)];
   assert.equal(goesTo(table, resource(0x30)), '10');
+
+  const wide = tableOf(0x50, [0x10, 0x30, 0x40, 0x80]);
+  const far = wide.get(node(0x10));
+  assert.ok(far);
+  far.successors = [node(0x50)];
+  assert.equal(goesTo(wide, resource(0x20)), '30');
+  assert.equal(goesTo(wide, resource(0x20), [0x30]), '40');
+  assert.equal(goesTo(wide, resource(0x20), [0x30, 0x40]), 'self');
 });
 
 test('only answers from the closest known peer are close enough', () => {

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runScenario, scenarioNames, type RunReport } from '../../src/sim/scenario.ts';
+
+function assertChecked(report: RunReport): void {
+  const failed = Object.entries(report.checkers).filter(([, verdict]) => verdict !== 'ok');
+  assert.deepEqual(failed, [], `seed ${report.seed}`);
+}
+
+function assertShortWays(report: RunReport): void {
+  const limit = 0.5 * Math.log2(report.peers) + 0.3;
+  assert.ok(report.hops.mean <= limit, `mean ${report.hops.mean} hops, limit ${limit}`);
+}
+
+test('12 peers: ring, replicas and lookups are right, and the same seed gives the same trace', () => {
+  const options = { peers: 12, seed: 'twelve', lookups: 300, scenario: 'steady' };
+  const report = runScenario(options);
+  assertChecked(report);
+  assertShortWays(report);
+  assert.equal(report.success, 1);
+  assert.equal(report.firstTry, 1);
+  assert.ok(report.formedMs <= 5000);
+  assert.equal(runScenario(options).traceHash, report.traceHash);
+  assert.notEqual(runScenario({ ...options, seed: 'other' }).traceHash, report.traceHash);
+});
+
+test('50 peers: right, sparsely linked, short ways', () => {
+  const report = runScenario({ peers: 50, seed: 'fifty', lookups: 500, scenario: 'steady' });
+  assertChecked(report);
+  assertShortWays(report);
+  assert.equal(report.success, 1);
+  assert.equal(report.fullyLinked, 0);
+});
+
+test('two adjacent peers die at once: every acknowledged value is found', () => {
+  assert.ok(scenarioNames.includes('crash'));
+  const report = runScenario({ peers: 16, seed: 'pair', lookups: 300, scenario: 'crash' });
+  assertChecked(report);
+  assert.equal(report.success, 1);
+});
+
+test('the same after a power cut that nobody is told of', () => {
+  const report = runScenario({ peers: 16, seed: 'cut', lookups: 300, scenario: 'crash-silent' });
+  assertChecked(report);
+  assert.ok(report.success >= 0.99, `${report.success} found`);
+});
