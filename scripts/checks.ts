@@ -26,7 +26,7 @@ export const staticChecks: readonly Check[] = [
   { name: 'types', command: [bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
   {
     name: 'types of the pure folders',
-    command: [bin('typescript/bin/tsc'), '-p', 'tsconfig.pure.json'],
+    command: [bin('typescript/bin/tsc'), '-b', 'tsconfig.pure.json'],
   },
   {
     name: 'lint',

@@ -1,6 +1,7 @@
 /** Runs node:test files and counts what happened, test by test. */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 
 export interface TestRecord {
@@ -47,7 +48,9 @@ export async function runTestFiles(
       status === 'failed'
         ? cause instanceof Error
           ? (cause.stack ?? cause.message)
-          : String(cause ?? data.details.error?.message)
+          : typeof cause === 'string'
+            ? cause
+            : data.details.error?.message
         : undefined;
     if (isWholeFile && message?.includes('subtest') === true) return;
     records.push({ name: data.name, file: data.file ?? '', status, message });
@@ -57,7 +60,8 @@ export async function runTestFiles(
   };
   stream.on('test:pass', (data) => settle(data.skip === undefined ? 'passed' : 'skipped', data));
   stream.on('test:fail', (data) => settle('failed', data));
-  for await (const event of stream) void event;
+  stream.resume();
+  await finished(stream);
   return records;
 }
 

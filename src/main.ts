@@ -49,14 +49,14 @@ export async function startBox(settings: Settings, dir: string): Promise<Box> {
       ? await createAuthorityRole(settings, dir, platform)
       : undefined;
     if (authority !== undefined) {
-      stops.push(authority.stop);
+      stops.push(async () => await authority.stop());
       await authority.listen();
     }
     const adapter = settings.adapter.enabled
       ? await createAdapterRole(settings, dir, platform)
       : undefined;
     if (adapter !== undefined) {
-      stops.push(adapter.stop);
+      stops.push(async () => await adapter.stop());
       await adapter.start();
     }
     const status = (): object => boxStatus(settings, startedMs, authority, adapter);
@@ -68,7 +68,7 @@ export async function startBox(settings: Settings, dir: string): Promise<Box> {
     await admin.start(settings.admin.address, settings.admin.port).catch((error: unknown) => {
       throw new CommandError((error as Error).message);
     });
-    stops.push(admin.stop);
+    stops.push(async () => await admin.stop());
     trace.log('info', 'serving', {
       domain: settings.domain,
       startupMs: Math.round(performance.now() - startedMs),

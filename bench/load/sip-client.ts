@@ -35,7 +35,10 @@ export async function createSipLoad(options: {
   socket.on('message', (bytes) => {
     const text = bytes.toString('latin1');
     const first = text.slice(0, text.indexOf('\r\n'));
-    if (!first.startsWith('SIP/2.0')) return answer(first, text);
+    if (!first.startsWith('SIP/2.0')) {
+      answer(first, text);
+      return;
+    }
     if (first.startsWith('SIP/2.0 1')) return;
     const branch = /branch=([^;\r\n]+)/.exec(text)?.[1] ?? '';
     const resolve = waiting.get(branch);

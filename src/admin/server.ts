@@ -31,9 +31,10 @@ export function createAdminServer(
     trace.log('error', 'admin-request-failed', { path: context.req.path, error: error.message });
     return context.json({ error: 'internal error; the log has the details' }, 500);
   });
+  const listener = getRequestListener(app.fetch);
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 5000 },
-    getRequestListener(app.fetch),
+    (request, response) => void listener(request, response),
   );
   server.maxConnections = 100;
   return {

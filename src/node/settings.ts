@@ -31,7 +31,7 @@ export function loadSettings(
 ): Outcome<Settings> {
   let config;
   try {
-    config = convict(settingsSchema as never, { env: environment as never, args: [] });
+    config = convict(settingsSchema as never, { env: environment, args: [] });
   } catch (error) {
     return failure(`environment: ${reason(error)}`);
   }
@@ -62,7 +62,7 @@ export function loadSettings(
   } catch (error) {
     return failure(`environment or flags: ${reason(error)}`);
   }
-  return success(config.getProperties() as unknown as Settings);
+  return success(config.getProperties() as Settings);
 }
 
 /** Markdown table of every setting, for docs/settings.md. */

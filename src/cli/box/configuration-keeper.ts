@@ -46,16 +46,25 @@ export function createConfigurationKeeper(options: {
       answer(failure({ code, text }));
     };
     const parsed = parseDocument(document, verifier, current.overlayName);
-    if (typeof parsed === 'string') return refuse(errorCodes.invalidMessage, parsed);
+    if (typeof parsed === 'string') {
+      refuse(errorCodes.invalidMessage, parsed);
+      return;
+    }
     if (!isNewerSequence(parsed.config.sequence, current.sequence)) {
       const text = `sequence ${parsed.config.sequence} is not newer than ${current.sequence}`;
-      return answer(failure({ code: errorCodes.configTooOld, text }));
+      answer(failure({ code: errorCodes.configTooOld, text }));
+      return;
     }
     const context = { verifier, authority: current, nowMs: clock.wallMs() };
     const early = verifyConfiguration(parsed, context, (verdict) => {
-      if (!verdict.ok) return refuse(errorCodes.forbidden, verdict.error);
-      if (!isNewerSequence(parsed.config.sequence, current.sequence))
-        return answer(success(undefined));
+      if (!verdict.ok) {
+        refuse(errorCodes.forbidden, verdict.error);
+        return;
+      }
+      if (!isNewerSequence(parsed.config.sequence, current.sequence)) {
+        answer(success(undefined));
+        return;
+      }
       saveDocument(dir, document);
       current = parsed.config;
       trace.log('info', 'configuration-updated', { sequence: current.sequence });
@@ -69,7 +78,10 @@ export function createConfigurationKeeper(options: {
     current: () => current,
     offer,
     onConfigUpdate(update, done) {
-      if (update.type === 'config') return offer(update.document, done);
+      if (update.type === 'config') {
+        offer(update.document, done);
+        return;
+      }
       const text = 'kind updates come with the whole configuration in this overlay';
       clock.after('configuration-judged', 0, () =>
         done(failure({ code: errorCodes.forbidden, text })),

@@ -2,8 +2,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { hexEncode } from '../../base/text.ts';
-import { sha256 } from '../../base/hash.ts';
 import { parseOverlayDocument, type ParsedConfiguration } from '../../overlay-config/parse.ts';
 import type { Certificate, Verifier } from '../../ports/certificates.ts';
 import { writeFileAtomically } from '../../node/files.ts';
@@ -105,11 +103,6 @@ export function parseDocument(
 ): ParsedConfiguration | string {
   const parsed = parseOverlayDocument(document, createXml(), verifier, overlayName);
   return parsed.ok ? parsed.value : parsed.error;
-}
-
-/** For status pages: which document is in force. */
-export function documentDigest(document: Uint8Array): string {
-  return hexEncode(sha256(document)).slice(0, 16);
 }
 
 interface AccountFile {
