@@ -40,7 +40,7 @@ export interface LearnerEvents {
   attached(id: NodeId): void;
   /** An Attach failed; the node is avoided from now on. */
   failed(id: NodeId): void;
-  /** May attach at all, and without yielding to the other side. */
+  /** Whether to attach at all; a joining node does so at once, a member lets the other side begin. */
   mode(): 'off' | 'joining' | 'member';
 }
 
@@ -111,7 +111,7 @@ export function createLearner(
       if (peer !== undefined) {
         if (!peer.suspect) nudge(id);
         again = true;
-      } else if (mode === 'joining' || self < id || yielded(id)) {
+      } else if (mode === 'joining' || yielded(id)) {
         if (!attach(id, reporter)) again = true;
       } else {
         again = true;
@@ -142,14 +142,15 @@ export function createLearner(
     return first === undefined || last === undefined || strictlyBetween(first, id, last);
   }
 
-  /** True once the node, whose Node-ID is smaller, has had its time to attach to us. */
+  /** True once the other side has had its time to attach to us: joining nodes do, and smaller ones. */
   function yielded(id: NodeId): boolean {
     const since = nudged.get(id);
     if (since === undefined) {
       note(id);
       return false;
     }
-    return clock.monotonicMs() - since >= timing.attachYieldMs;
+    const waitMs = self < id ? timing.attachYieldMs : 2 * timing.attachYieldMs;
+    return clock.monotonicMs() - since >= waitMs;
   }
 
   /** Asks a linked node that others name as a ring member for its tables. */

@@ -26,7 +26,7 @@ export const timing = {
   avoidLostMs: 2000,
   /** The same after its Leave. */
   avoidLeftMs: 30_000,
-  /** Of two peers that learn of each other at once, the larger Node-ID waits this long for the other's Attach. */
+  /** A node just named may be attaching to us already; the larger Node-ID waits twice as long. */
   attachYieldMs: 250,
   /** A linked neighbor candidate that stays silent is asked for its tables this long after. */
   nudgeMs: 500,

@@ -198,7 +198,9 @@ export function createRing(seed: string | number): RingHarness {
         return;
       }
       if (receiver.silent) {
-        later(500, () => from.links.has(to) && from.topology.linkSuspect(to, true));
+        later(500, () => {
+          if (receiver.silent && from.links.has(to)) from.topology.linkSuspect(to, true);
+        });
         later(timeoutMs, lost);
         return;
       }
