@@ -13,7 +13,7 @@ import { silentTrace } from '../../../../src/ports/trace.ts';
 import { messageCodes } from '../../../../src/wire/reload/message-codes.ts';
 import { createChord } from '../../../../src/topology/chord/chord.ts';
 import { inRange } from '../../../../src/topology/chord/ring.ts';
-import type { Topology, TopologyHost } from '../../../../src/topology/plugin.ts';
+import type { AttachTarget, Topology, TopologyHost } from '../../../../src/topology/plugin.ts';
 
 export interface SentRequest {
   readonly atMs: number;
@@ -46,6 +46,13 @@ export interface RingHarness {
     replica: number;
     atMs: number;
   }[];
+  readonly attaches: {
+    from: NodeId;
+    target: AttachTarget;
+    via: NodeId | undefined;
+    atMs: number;
+  }[];
+  readonly pings: { from: NodeId; resource: ResourceId; via: NodeId | undefined; atMs: number }[];
   config: OverlayConfig;
   /** False: an Attach from the first to the second node fails. */
   mayAttach: (from: NodeId, to: NodeId) => boolean;
@@ -97,6 +104,8 @@ export function createRing(seed: string | number): RingHarness {
     peers,
     sent: [],
     copies: [],
+    attaches: [],
+    pings: [],
     config: testConfig,
     mayAttach: () => true,
     addPeer(id = nodeIdFromBytes(random.bytes(16))) {
@@ -225,6 +234,7 @@ export function createRing(seed: string | number): RingHarness {
       isLinked: (id) => me().links.has(id),
       closeLink: (id) => later(0, () => ring.unlink(self, id)),
       attach(target, options, done) {
+        ring.attaches.push({ from: self, target, via: options.via, atMs: nowMs });
         const id = target.kind === 'node' ? target.nodeId : target.resource;
         later(hopMs, () => {
           const { at } = walk(me(), id, options.via);
@@ -258,6 +268,7 @@ export function createRing(seed: string | number): RingHarness {
         );
       },
       pingResource(resource, via, done) {
+        ring.pings.push({ from: self, resource, via, atMs: nowMs });
         const start =
           via === undefined
             ? me().topology.nextHop(resource)
