@@ -114,7 +114,9 @@ async function forwards(lab: Lab): Promise<number> {
   let sum = 0;
   for (const { adapter } of lab.adapters) {
     const text = await (await lab.get(adapter, '/metrics')).text();
-    sum += Number(/^chordial_overlay_forwarded_total(?:\{\})? ([0-9]+)/m.exec(text)?.[1] ?? 0);
+    const found = /^chordial_overlay_messages_forwarded_total ([0-9]+)/m.exec(text);
+    assert.ok(found !== null, 'the metric of forwarded messages is there');
+    sum += Number(found[1]);
   }
   return sum;
 }
