@@ -67,6 +67,8 @@ const report = runScenario({
   },
 });
 process.stdout.write(
-  json ? `${JSON.stringify(report)}\n` : readable(report, performance.now() - startedMs),
+  json
+    ? `${JSON.stringify({ ...report, seed: /^\d{1,15}$/.test(seed) ? Number(seed) : seed })}\n`
+    : readable(report, performance.now() - startedMs),
 );
 if (Object.values(report.checkers).some((verdict) => verdict !== 'ok')) process.exitCode = 1;

@@ -14,7 +14,7 @@ import { createAdmission, refuse } from './admission.ts';
 import { createFingerSearch } from './finger-search.ts';
 import { createJoiner } from './join.ts';
 import { createLearner } from './learn.ts';
-import { readLeave, sayLeave } from './leave.ts';
+import { readLeave, sayLeave, type Leaving } from './leave.ts';
 import { noNeighbors, sameIds, type Neighbors } from './neighbor-table.ts';
 import { createPeerTable } from './peers.ts';
 import { rememberLists, sortedLists } from './receive.ts';
@@ -126,9 +126,11 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     if (!update.ok) return refuse(errorCodes.invalidMessage, 'malformed Update');
     const peer = peers.get(from);
     if (peer === undefined) return refuse(errorCodes.forbidden, 'Update needs a direct link');
-    peer.heard = true;
     peer.doubted = false;
-    peers.touch();
+    if (!peer.heard) {
+      peer.heard = true;
+      peers.touch();
+    }
     if (update.value.type === 'peerReady') {
       settle(false);
       joiner.step();
@@ -259,7 +261,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
         setState('left');
         done();
       };
-      if (wasInRing) sayLeave(host, peers, end);
+      if (wasInRing) leaving = sayLeave(host, peers, end);
       else clock.after('chord-left', 0, end);
     },
     get state() {
@@ -296,6 +298,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       learner.linkDown(id);
       learner.avoid(id, timing.avoidLostMs);
       admission.linkDown(id);
+      leaving?.linkDown(id);
       lostPeer(id);
     },
     linkSuspect(id, suspect) {
