@@ -180,6 +180,7 @@ function sipSettings(settings: Settings): SipSettings {
     auth: {
       ...defaultSipSettings.auth,
       challengeRequests: sip.authenticate,
+      challengeRegistrations: sip.authenticate,
       nonceLifetimeS: sip.nonceLifetimeS,
     },
     serverName: `Chordial/${version}`,

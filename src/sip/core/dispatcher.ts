@@ -160,16 +160,20 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       refuse(transaction, unavailable);
       return;
     }
-    const policy = deps.listener(flow.listener);
-    const auth = authenticator.check(incoming, flow, 'registrar', policy.algorithms);
-    if (!auth.ok) {
-      refuse(transaction, auth.failure);
-      return;
+    let user: string | undefined;
+    if (settings.auth.challengeRegistrations) {
+      const policy = deps.listener(flow.listener);
+      const auth = authenticator.check(incoming, flow, 'registrar', policy.algorithms);
+      if (!auth.ok) {
+        refuse(transaction, auth.failure);
+        return;
+      }
+      user = auth.account.user;
     }
     registrar.register({
       request: incoming,
       flow,
-      user: auth.account.user,
+      user,
       toTag: transaction.toTag,
       respond: (response) => {
         transaction.respond(response);

@@ -31,6 +31,8 @@ export interface ProxySettings {
 export interface AuthSettings {
   /** Requests of phones other than REGISTER are challenged. */
   readonly challengeRequests: boolean;
+  /** False: whoever sends a REGISTER may register the address it names. For closed benches only. */
+  readonly challengeRegistrations: boolean;
   readonly nonceLifetimeS: number;
 }
 
@@ -50,7 +52,7 @@ export const defaultSipSettings: SipSettings = {
     admissionTimeoutMs: 2000,
   },
   proxy: { timerCMs: 181_000, maxBreadth: 60, maxForwards: 70 },
-  auth: { challengeRequests: true, nonceLifetimeS: 300 },
+  auth: { challengeRequests: true, challengeRegistrations: true, nonceLifetimeS: 300 },
   serverName: 'Chordial',
 };
 

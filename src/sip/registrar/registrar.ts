@@ -26,8 +26,8 @@ export interface RegistrarDeps {
 export interface RegisterArrival {
   readonly request: SipRequest;
   readonly flow: Flow;
-  /** Account name proved by digest. */
-  readonly user: string;
+  /** Account name proved by digest; `undefined` where nobody is asked for a proof. */
+  readonly user: string | undefined;
   readonly toTag: string;
   /** Called once, within or after `register`. */
   respond(response: SipResponse): void;
@@ -57,7 +57,8 @@ export function createRegistrar(deps: RegistrarDeps): Registrar {
       return;
     }
     const { aor } = parsed.value;
-    if (aor.slice(0, aor.lastIndexOf('@')) !== arrival.user) {
+    const { user } = arrival;
+    if (user !== undefined && aor.slice(0, aor.lastIndexOf('@')) !== user) {
       refuse(arrival, sipFailure(403, 'Not Your Address of Record'));
       return;
     }

@@ -89,12 +89,12 @@ test('[S3261-16.6-02] header part and method parameter of a contact stay behind'
   const phone = rig.phone('192.0.2.10');
   const bob = rig.phone('192.0.2.20');
   register(bob, 'bob', {
-    contacts: ['<sip:bob@192.0.2.20;method=INVITE;x=1?Route=%3Csip:evil%3E>'],
+    contacts: ['<sip:bob@192.0.2.20:5062;method=INVITE;x=1?Route=%3Csip:evil%3E>'],
   });
   phone.send(message(phone));
   phone.response(100);
   const invite = bob.request('INVITE');
-  assert.equal(invite.uri, 'sip:bob@192.0.2.20;x=1');
+  assert.equal(invite.uri, 'sip:bob@192.0.2.20:5062;x=1');
   assert.equal(invite.has('Route'), false);
 });
 
@@ -182,4 +182,28 @@ test('hostile bytes get an answer or nothing, never an exception', () => {
   const route = ['Route: <sip:a@[::1', 'Route: ;;;,,<', 'Route: <sip:~@192.0.2.1:5060;lr>'];
   for (const header of route) phone.send(message(phone, { callId: header, headers: [header] }));
   assert.ok(rig.server.snapshot().transactions >= 0);
+});
+
+test('without challenges any user of a served domain registers, and rings', () => {
+  const rig = createRig((deps) => ({
+    settings: {
+      ...deps.settings,
+      auth: { ...deps.settings.auth, challengeRegistrations: false },
+    },
+  }));
+  const stranger = rig.phone('192.0.2.20');
+  stranger.send(
+    message(stranger, {
+      method: 'REGISTER',
+      uri: `sip:${domain}`,
+      from: `<sip:stranger@${domain}>`,
+      to: `<sip:stranger@${domain}>`,
+      headers: ['Contact: <sip:stranger@192.0.2.20:5062>'],
+    }),
+  );
+  stranger.response(200);
+  const caller = rig.phone('192.0.2.10');
+  caller.send(message(caller, { uri: `sip:stranger@${domain}`, callId: 'c' }));
+  caller.take();
+  assert.equal(stranger.request('INVITE').method, 'INVITE');
 });
