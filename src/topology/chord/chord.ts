@@ -32,6 +32,7 @@ const nodeIdLength = idDigits / 2;
 export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
   const { self, clock, trace } = host;
   let state: Topology['state'] = 'idle';
+  let leaving: Leaving | undefined;
   const inRing = (): boolean => state === 'joined';
   const serves = (): boolean => state === 'joined' || state === 'leaving';
 
