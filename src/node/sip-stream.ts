@@ -153,6 +153,9 @@ function adoptSocket(
   const { events, limits: bounds } = table;
   const framer = deps.createFramer();
   const transport = socket instanceof tls.TLSSocket ? 'tls' : 'tcp';
+  // The neighbour must be told the port that takes connections, RFC 3261 §18.1.1.
+  const localPort =
+    role === 'client' && listener.port !== 0 ? listener.port : (socket.localPort ?? 0);
   let closed = false;
   let reason = 'closed-by-peer';
 
@@ -161,7 +164,7 @@ function adoptSocket(
     transport,
     reliable: true,
     secure: transport === 'tls',
-    local: { address: plainAddress(socket.localAddress), port: socket.localPort ?? 0 },
+    local: { address: plainAddress(socket.localAddress), port: localPort },
     remote,
     listener: listener.name,
     peer: undefined,

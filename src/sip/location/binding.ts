@@ -21,8 +21,10 @@ export interface Binding {
   readonly listener: string;
   /** Id of the flow the REGISTER came on. */
   readonly flowId: string;
-  /** A stream flow that is gone (closed, or lost by a restart): not usable until the phone registers again. */
+  /** A stream flow that is gone (closed, or lost by a restart): usable again when the phone registers, or by `direct`. */
   readonly flowDead: boolean;
+  /** Where the phone listens, when it is not behind a NAT and the flow does not lead there. */
+  readonly direct: DirectContact | undefined;
   /** Path values, first hop first. RFC 3327. */
   readonly path: readonly string[];
   readonly userAgent: string;
@@ -30,6 +32,12 @@ export interface Binding {
   readonly parameters: string;
   /** Wall clock of the last REGISTER that named it. */
   readonly lastRefreshMs: number;
+}
+
+/** A Contact address that can be reached as it stands: port and transport at `receivedAddress`. */
+export interface DirectContact {
+  readonly transport: 'udp' | 'tcp' | 'tls';
+  readonly port: number;
 }
 
 /** What one REGISTER does to one address of record, decided before anything is changed. */

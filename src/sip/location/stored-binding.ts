@@ -1,9 +1,14 @@
 import type { SipTransportName } from '../../ports/flow.ts';
 import { utf8Decode, utf8Encode } from '../../base/text.ts';
-import type { Binding } from './binding.ts';
+import type { Binding, DirectContact } from './binding.ts';
 
 /** What the store keeps of one address of record: JSON, version first. */
-const version = 1;
+const version = 2;
+/** Rows of version 1 end before the two cells of `direct`. */
+const rowLengths: ReadonlyMap<unknown, number> = new Map([
+  [1, 16],
+  [version, 18],
+]);
 
 const transports: readonly SipTransportName[] = ['udp', 'tcp', 'tls', 'ws', 'wss'];
 
@@ -33,6 +38,8 @@ export function encodeBindings(bindings: readonly Binding[], slackMs: number): U
         b.userAgent,
         b.parameters,
         b.lastRefreshMs,
+        b.direct?.transport ?? null,
+        b.direct?.port ?? null,
       ]),
     ]),
   );
@@ -48,21 +55,23 @@ export function decodeBindings(bytes: Uint8Array): readonly Binding[] | undefine
   } catch {
     return undefined;
   }
-  if (!Array.isArray(decoded) || decoded[0] !== version) return undefined;
+  if (!Array.isArray(decoded)) return undefined;
+  const rowLength = rowLengths.get(decoded[0]);
   const slackMs: unknown = decoded[1];
   const rows: unknown = decoded[2];
-  if (typeof slackMs !== 'number' || !Array.isArray(rows)) return undefined;
+  if (rowLength === undefined || typeof slackMs !== 'number' || !Array.isArray(rows))
+    return undefined;
   const bindings: Binding[] = [];
   for (const row of rows) {
-    const binding = decodeRow(row, slackMs);
+    const binding = decodeRow(row, rowLength, slackMs);
     if (binding === undefined) return undefined;
     bindings.push(binding);
   }
   return bindings;
 }
 
-function decodeRow(row: unknown, slackMs: number): Binding | undefined {
-  if (!Array.isArray(row) || row.length !== 16) return undefined;
+function decodeRow(row: unknown, length: number, slackMs: number): Binding | undefined {
+  if (!Array.isArray(row) || row.length !== length) return undefined;
   const cells = row as readonly unknown[];
   const texts = [0, 5, 7, 9, 10, 11, 13, 14].every((i) => typeof cells[i] === 'string');
   const numbers = [3, 4, 6, 8, 15].every((i) => typeof cells[i] === 'number');
@@ -85,9 +94,15 @@ function decodeRow(row: unknown, slackMs: number): Binding | undefined {
     listener: cells[10] as string,
     flowId: cells[11] as string,
     flowDead: transport !== 'udp',
+    direct: decodeDirect(cells[16], cells[17]),
     path: path,
     userAgent: cells[13] as string,
     parameters: cells[14] as string,
     lastRefreshMs: cells[15] as number,
   };
+}
+
+function decodeDirect(transport: unknown, port: unknown): DirectContact | undefined {
+  const isTransport = transport === 'udp' || transport === 'tcp' || transport === 'tls';
+  return isTransport && typeof port === 'number' ? { transport, port } : undefined;
 }

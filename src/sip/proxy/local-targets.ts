@@ -4,7 +4,7 @@ import type { Outcome } from '../../base/outcome.ts';
 import type { Flow, FlowOpener } from '../../ports/flow.ts';
 import type { Accounts } from '../auth/accounts.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
-import type { Binding } from '../location/binding.ts';
+import type { Binding, DirectContact } from '../location/binding.ts';
 import type { LocationTable } from '../location/location-table.ts';
 import { parseUri, uriEquals } from '../message/uri.ts';
 import type { ProxyTarget, TargetResolver } from './targets.ts';
@@ -16,8 +16,8 @@ export interface LocalTargets {
    * that has a live flow (RFC 5626 §7, RFC 5627 §6.1). `secureOnly` keeps TLS and WSS (sips calls).
    */
   of(aor: string, secureOnly: boolean): readonly ProxyTarget[];
-  /** The flow of the binding whose Contact is that URI, for requests inside a dialog. */
-  flowOfContact(aor: string, uri: string): Flow | undefined;
+  /** The phone whose Contact is that URI, for requests inside a dialog. */
+  ofContact(aor: string, uri: string): ProxyTarget | undefined;
 }
 
 export function createLocalTargets(deps: {
@@ -38,32 +38,34 @@ export function createLocalTargets(deps: {
     };
   }
 
-  /** Always on the stored flow, never to the Contact address. RFC 5626 §7. */
+  /**
+   * On the stored flow (RFC 5626 §7), to the Contact address only where the registrar found that it can
+   * be reached: on UDP then always, else when the flow is gone.
+   */
   function openBinding(
     binding: Binding,
     done: (outcome: Outcome<Flow, SipFailure>) => void,
   ): () => void {
-    const flow = binding.flowDead ? undefined : flows.find(binding.flowId);
+    const { direct } = binding;
+    const listensElsewhere = direct !== undefined && binding.transport === 'udp';
+    const flow = binding.flowDead || listensElsewhere ? undefined : flows.find(binding.flowId);
     if (flow !== undefined && !flow.closed) {
       done(success(flow));
       return nothing;
     }
-    if (binding.transport !== 'udp') {
+    const place = direct ?? receivedFrom(binding);
+    if (place === undefined) {
       done(failure(flowFailed));
       return nothing;
     }
+    const { transport, port } = place;
+    const address = binding.receivedAddress;
+    // A listener of that name serves one transport only.
+    const from = transport === binding.transport ? { listener: binding.listener } : {};
     let waiting = true;
-    flows.open(
-      {
-        transport: 'udp',
-        address: binding.receivedAddress,
-        port: binding.receivedPort,
-        listener: binding.listener,
-      },
-      (outcome) => {
-        if (waiting) done(outcome.ok ? success(outcome.value) : failure(flowFailed));
-      },
-    );
+    flows.open({ transport, address, port, ...from }, (outcome) => {
+      if (waiting) done(outcome.ok ? success(outcome.value) : failure(flowFailed));
+    });
     return () => {
       waiting = false;
     };
@@ -82,7 +84,7 @@ export function createLocalTargets(deps: {
         return targetOf(first as Binding, alternates);
       });
     },
-    flowOfContact(aor, uri) {
+    ofContact(aor, uri) {
       const bindings = location.bindings(aor);
       const wanted = parseUri(uri);
       const match =
@@ -91,13 +93,18 @@ export function createLocalTargets(deps: {
           const have = parseUri(b.contact);
           return have.ok && wanted.ok && uriEquals(have.value, wanted.value);
         });
-      return match === undefined || match.flowDead ? undefined : flows.find(match.flowId);
+      return match === undefined ? undefined : targetOf(match, []);
     },
   };
 }
 
 const nothing = (): void => undefined;
 const flowFailed = sipFailure(430, 'Flow Failed');
+
+/** Streams cannot be opened towards the source of a REGISTER. */
+function receivedFrom(binding: Binding): DirectContact | undefined {
+  return binding.transport === 'udp' ? { transport: 'udp', port: binding.receivedPort } : undefined;
+}
 
 function isSecure(binding: Binding): boolean {
   return binding.transport === 'tls' || binding.transport === 'wss';
@@ -124,7 +131,11 @@ function groups(bindings: readonly Binding[]): Binding[][] {
 }
 
 function byUsefulness(a: Binding, b: Binding): number {
-  return Number(a.flowDead) - Number(b.flowDead) || b.lastRefreshMs - a.lastRefreshMs;
+  return Number(isCutOff(a)) - Number(isCutOff(b)) || b.lastRefreshMs - a.lastRefreshMs;
+}
+
+function isCutOff(binding: Binding): boolean {
+  return binding.flowDead && binding.direct === undefined;
 }
 
 /** A resolver for one server on its own: local bindings only. */

@@ -158,11 +158,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       return target(request, 'route', (done) => hops.openRoute(nextRoute, context, done));
     }
     if (flowId !== undefined) {
-      return target(request, 'flow', (done) => {
-        const found = flowTowards(request, flowId);
-        done(found === undefined ? failure(flowFailed) : success(found));
-        return nothing;
-      });
+      return target(request, 'flow', (done) => openFlow(request, flowId, done));
     }
     const { parsedUri } = request;
     if (!routed.recorded || !parsedUri.ok || aorOf(parsedUri.value, domains) !== undefined) {
@@ -175,16 +171,24 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     return { uri: request.uri, q: 1000, route: [], side: 'phone', open, label };
   }
 
-  /** The flow of the token; when it is gone, the one the phone has registered with since. */
-  function flowTowards(request: SipRequest, flowId: string): Flow | undefined {
+  /** The flow of the token; when it is gone, the way to the phone as it has registered since. */
+  function openFlow(
+    request: SipRequest,
+    flowId: string,
+    done: Parameters<ProxyTarget['open']>[0],
+  ): () => void {
     const flow = flows.find(flowId);
-    if (flow !== undefined && !flow.closed) return flow;
+    if (flow !== undefined && !flow.closed) {
+      done(success(flow));
+      return nothing;
+    }
     for (const address of [request.to, request.from]) {
       const aor = address.parsedUri.ok ? aorOf(address.parsedUri.value, domains) : undefined;
-      const other = aor === undefined ? undefined : local.flowOfContact(aor, request.uri);
-      if (other !== undefined && !other.closed) return other;
+      const phone = aor === undefined ? undefined : local.ofContact(aor, request.uri);
+      if (phone !== undefined) return phone.open(done);
     }
-    return undefined;
+    done(failure(flowFailed));
+    return nothing;
   }
 
   function forwardAck(routed: RoutedRequest, flow: Flow, sender: Sender): void {

@@ -4,8 +4,9 @@ import { failure, success } from '../../base/outcome.ts';
 import type { Flow } from '../../ports/flow.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
 import type { RegistrarSettings } from '../core/settings.ts';
-import type { Binding, LocationChange } from '../location/binding.ts';
+import type { Binding, DirectContact, LocationChange } from '../location/binding.ts';
 import { uriEquals } from '../message/uri.ts';
+import { directContact } from './direct-contact.ts';
 import { type RegisterContact, type RegisterRequest, comparable } from './register-request.ts';
 
 /** Where and when a REGISTER arrived. */
@@ -13,6 +14,8 @@ export interface Arrival {
   readonly nowMs: number;
   readonly flow: Flow;
   readonly userAgent: string;
+  /** The request came over no address translation: Contact addresses may be used as they stand. */
+  readonly untranslated: boolean;
 }
 
 /**
@@ -145,11 +148,26 @@ function makeBinding(
     listener: flow.listener,
     flowId: keep(old?.flowId, flow.id),
     flowDead: flow.closed && flow.transport !== 'udp',
+    direct: directOf(old?.direct, contact, register, arrival),
     path: keepList(old?.path, register.path),
     userAgent: keep(old?.userAgent, arrival.userAgent),
     parameters: keep(old?.parameters, contact.parameters),
     lastRefreshMs: arrival.nowMs,
   };
+}
+
+/** Outbound (RFC 5626) and Path (RFC 3327) say themselves which way a phone is to be reached. */
+function directOf(
+  held: DirectContact | undefined,
+  contact: RegisterContact,
+  register: RegisterRequest,
+  arrival: Arrival,
+): DirectContact | undefined {
+  if (!arrival.untranslated || contact.regId !== undefined || register.path.length > 0) {
+    return undefined;
+  }
+  const direct = directContact(contact.parsedUri, arrival.flow);
+  return held?.port === direct?.port && held?.transport === direct?.transport ? held : direct;
 }
 
 /** The text already held when equal, else a copy that does not hold on to the whole message. */
@@ -180,6 +198,7 @@ function contentDiffers(a: Binding, b: Binding): boolean {
     a.regId !== b.regId ||
     a.parameters !== b.parameters ||
     a.transport !== b.transport ||
+    a.direct !== b.direct ||
     a.path !== b.path
   );
 }

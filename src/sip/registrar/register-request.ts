@@ -21,6 +21,7 @@ export interface RegisterRequest {
 
 export interface RegisterContact {
   readonly uri: string;
+  readonly parsedUri: SipUri;
   /** Requested seconds, 0 = remove; `undefined` when neither parameter nor header says. */
   readonly expiresS: number | undefined;
   /** 0..1000. */
@@ -128,6 +129,7 @@ function readContact(
   }
   return success({
     uri: contact.uri,
+    parsedUri: uri.value,
     expiresS: contact.params.has('expires') ? parseExpires(expires ?? '') : headerS,
     q: parseQ(contact.params.get('q')),
     instance: instance === '' ? undefined : instance,

@@ -11,6 +11,7 @@ import type { LocationTable } from '../location/location-table.ts';
 import { type SipRequest, type SipResponse, createResponse } from '../message/message.ts';
 import type { RegistrationAdmission } from './admission.ts';
 import { updateBindings } from './binding-update.ts';
+import { isUntranslated } from './direct-contact.ts';
 import { type RegisterRequest, readRegister, supports } from './register-request.ts';
 import { formatSipDate } from './sip-date.ts';
 
@@ -102,7 +103,7 @@ export function createRegistrar(deps: RegistrarDeps): Registrar {
     return updateBindings(
       location.bindings(parsed.aor),
       parsed,
-      { nowMs: clock.wallMs(), flow, userAgent },
+      { nowMs: clock.wallMs(), flow, userAgent, untranslated: isUntranslated(request, flow) },
       settings,
     );
   }

@@ -136,7 +136,7 @@ export interface Rig {
   readonly location: ReturnType<typeof createLocationTable>;
   readonly flows: FlowOpener;
   readonly deps: SipServerDeps;
-  phone(address: string, transport?: SipTransportName, listener?: string): FakePhone;
+  phone(address: string, transport?: SipTransportName, listener?: string, port?: number): FakePhone;
 }
 
 export interface FakePhone {
@@ -163,7 +163,11 @@ export function createRig(
   const flows: FlowOpener = {
     open(target, done) {
       const found = [...byId.values()].find(
-        (f) => f.remote.address === target.address && f.remote.port === target.port && !f.closed,
+        (f) =>
+          f.remote.address === target.address &&
+          f.remote.port === target.port &&
+          f.transport === target.transport &&
+          !f.closed,
       );
       done(found === undefined ? failure('refused') : success(found));
     },
@@ -197,15 +201,16 @@ export function createRig(
     address: string,
     transport: SipTransportName = 'udp',
     listener = 'lan',
+    port = 5062,
   ): FakePhone {
     const sent: string[] = [];
     const flow: FakeFlow = {
-      id: `${transport}:${address}`,
+      id: port === 5062 ? `${transport}:${address}` : `${transport}:${address}:${String(port)}`,
       transport,
       reliable: transport !== 'udp',
       secure: transport === 'tls' || transport === 'wss',
       local: { address: serverAddress, port: 5060 },
-      remote: { address, port: 5062 },
+      remote: { address, port },
       listener,
       peer: undefined,
       closed: false,

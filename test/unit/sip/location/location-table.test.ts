@@ -37,6 +37,7 @@ function binding(clock: FakeClock, more: Partial<Binding> = {}): Binding {
     listener: 'lan',
     flowId: 'udp:1',
     flowDead: false,
+    direct: undefined,
     path: [],
     userAgent: 'test',
     parameters: ';audio',
