@@ -1,5 +1,5 @@
 /** Cuts the byte stream of a link into frames. RFC 6940 §6.6.2; cost is linear in the bytes. */
-import { ackFrameBytes, ackFrameType, dataFrameHeaderBytes, dataFrameType } from './frames.ts';
+import { ackFrameLength, dataFrameHeaderLength, frameTypes } from '../wire/reload/framing.ts';
 
 export interface Deframer {
   /** The next bytes of the stream, of any length; calls the sink for each whole frame in them. */
@@ -33,26 +33,26 @@ export function createDeframer(maxMessageBytes: () => number, sink: DeframerSink
   function frameAt(bytes: Uint8Array, offset: number): number {
     const available = bytes.length - offset;
     const type = bytes[offset];
-    if (type === dataFrameType) {
-      if (available < dataFrameHeaderBytes) return -dataFrameHeaderBytes;
+    if (type === frameTypes.data) {
+      if (available < dataFrameHeaderLength) return -dataFrameHeaderLength;
       const length =
         ((bytes[offset + 5] ?? 0) << 16) |
         ((bytes[offset + 6] ?? 0) << 8) |
         (bytes[offset + 7] ?? 0);
       const limit = maxMessageBytes();
       if (length > limit) return oversizedAt(bytes, offset, length, limit);
-      const end = dataFrameHeaderBytes + length;
+      const end = dataFrameHeaderLength + length;
       if (available < end) return -end;
       sink.data(
         readU32(bytes, offset + 1),
-        bytes.subarray(offset + dataFrameHeaderBytes, offset + end),
+        bytes.subarray(offset + dataFrameHeaderLength, offset + end),
       );
       return end;
     }
-    if (type === ackFrameType) {
-      if (available < ackFrameBytes) return -ackFrameBytes;
+    if (type === frameTypes.ack) {
+      if (available < ackFrameLength) return -ackFrameLength;
       sink.ack(readU32(bytes, offset + 1), readU32(bytes, offset + 5));
-      return ackFrameBytes;
+      return ackFrameLength;
     }
     stopped = true;
     sink.invalid(type ?? 0);
@@ -60,17 +60,17 @@ export function createDeframer(maxMessageBytes: () => number, sink: DeframerSink
   }
 
   function oversizedAt(bytes: Uint8Array, offset: number, length: number, limit: number): number {
-    const start = offset + dataFrameHeaderBytes;
+    const start = offset + dataFrameHeaderLength;
     const available = bytes.length - offset;
-    const fixedEnd = dataFrameHeaderBytes + Math.min(fixedHeaderBytes, length);
+    const fixedEnd = dataFrameHeaderLength + Math.min(fixedHeaderBytes, length);
     if (available < fixedEnd) return -fixedEnd;
     let headerBytes = fixedHeaderBytes;
     for (let i = start + listLengthsOffset; i < start + fixedHeaderBytes; i += 2) {
       headerBytes += ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
     }
     if (length >= fixedHeaderBytes && headerBytes <= Math.min(limit, length)) {
-      if (available < dataFrameHeaderBytes + headerBytes)
-        return -(dataFrameHeaderBytes + headerBytes);
+      if (available < dataFrameHeaderLength + headerBytes)
+        return -(dataFrameHeaderLength + headerBytes);
       stopped = true;
       sink.oversized(bytes.subarray(start, Math.min(bytes.length, start + length)));
     } else {

@@ -10,7 +10,7 @@ import type { Counter, Trace } from '../ports/trace.ts';
 import { createAckWindow } from './ack-window.ts';
 import { createDeframer } from './deframer.ts';
 import type { DeframerSink } from './deframer.ts';
-import { ackFrameBytes, dataFrame, writeAckFrame } from './frames.ts';
+import { ackFrameLength, encodeDataFrame, writeAckFrame } from '../wire/reload/framing.ts';
 import { createPendingQueue } from './pending-queue.ts';
 import { createRtoEstimator } from './rto.ts';
 
@@ -118,9 +118,9 @@ export function createLink(dependencies: LinkDependencies): Link {
   /** Acks leave before the messages are handled, so that handling time is not in the sender's RTT. */
   function flushAcks(): void {
     if (acks.length === 0) return;
-    const frames = new Uint8Array((acks.length / 2) * ackFrameBytes);
+    const frames = new Uint8Array((acks.length / 2) * ackFrameLength);
     for (let i = 0; i < acks.length; i += 2) {
-      writeAckFrame(frames, (i / 2) * ackFrameBytes, acks[i] ?? 0, acks[i + 1] ?? 0);
+      writeAckFrame(frames, (i / 2) * ackFrameLength, acks[i] ?? 0, acks[i + 1] ?? 0);
     }
     acks = [];
     if (connection.bufferedBytes > limits.link.bufferedBytes) {
@@ -284,7 +284,7 @@ export function createLink(dependencies: LinkDependencies): Link {
       nextSequence = (nextSequence + 1) >>> 0;
       unacknowledged.push({ sequence, sentAtMs: clock.monotonicMs(), done });
       count.sent.add();
-      connection.send(dataFrame(sequence, message));
+      connection.send(encodeDataFrame(sequence, message));
       if (timer === undefined) watch(rto.rtoMs);
       return true;
     },

@@ -5,9 +5,10 @@ import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { isIP } from 'node:net';
 import { sha256 } from '../base/hash.ts';
 import { limits } from '../base/limits.ts';
+import { pemCertificate } from './pem.ts';
 import { failure, success } from '../base/outcome.ts';
 import type { Outcome } from '../base/outcome.ts';
-import { base64Encode, hexEncode } from '../base/text.ts';
+import { hexEncode } from '../base/text.ts';
 
 /** How the authority proves who it is. */
 export interface AuthorityTrust {
@@ -165,9 +166,4 @@ function send(agent: Agent, request: AuthorityRequest): Promise<Outcome<Authorit
     });
     outgoing.end(body);
   });
-}
-
-function pemCertificate(der: Uint8Array): string {
-  const lines = base64Encode(der).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }

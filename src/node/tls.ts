@@ -14,6 +14,7 @@ import type { Trace } from '../ports/trace.ts';
 import { createAdmission } from './admission.ts';
 import type { Admitted } from './admission.ts';
 import { peerChain } from './peer-chain.ts';
+import { pemCertificate } from './pem.ts';
 import { secureConnection } from './secure-connection.ts';
 
 /** What this node shows on its connections. */
@@ -274,7 +275,7 @@ function contextOf(identity: TlsIdentity): SecureContext {
 function contextOptions(identity: TlsIdentity): SecureContextOptions {
   return {
     key: identity.privateKey.export({ type: 'pkcs8', format: 'pem' }),
-    cert: identity.chain.map(({ der }) => pem(der)).join(''),
+    cert: identity.chain.map(({ der }) => pemCertificate(der)).join(''),
     minVersion: 'TLSv1.2',
     // A resumed session would show a certificate without proving its key again.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
@@ -283,12 +284,4 @@ function contextOptions(identity: TlsIdentity): SecureContextOptions {
       'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:' +
       'ECDHE+AESGCM:ECDHE+CHACHA20',
   };
-}
-
-function pem(der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }

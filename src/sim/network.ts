@@ -4,12 +4,6 @@
  */
 import type { NodeId } from '../base/ids.ts';
 import { failure, success } from '../base/outcome.ts';
-import {
-  ackFrameBytes,
-  ackFrameType,
-  dataFrameHeaderBytes,
-  dataFrameType,
-} from '../link/frames.ts';
 import type { Certificate } from '../ports/certificates.ts';
 import type {
   ConnectionHandler,
@@ -17,6 +11,7 @@ import type {
   SecureConnection,
   TransportAddress,
 } from '../ports/connection.ts';
+import { ackFrameLength, dataFrameHeaderLength, frameTypes } from '../wire/reload/framing.ts';
 import { messageCodes } from '../wire/reload/message-codes.ts';
 import type { SimulatedHost } from './host.ts';
 import type { World } from './world.ts';
@@ -171,13 +166,13 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 0;
     while (at < bytes.length) {
-      if (bytes[at] === ackFrameType) {
-        at += ackFrameBytes;
-      } else if (bytes[at] === dataFrameType && at + dataFrameHeaderBytes <= bytes.length) {
+      if (bytes[at] === frameTypes.ack) {
+        at += ackFrameLength;
+      } else if (bytes[at] === frameTypes.data && at + dataFrameHeaderLength <= bytes.length) {
         const length = view.getUint32(at + 4) & 0xff_ffff;
         totals.messages++;
-        countForward(view, at + dataFrameHeaderBytes, length);
-        at += dataFrameHeaderBytes + length;
+        countForward(view, at + dataFrameHeaderLength, length);
+        at += dataFrameHeaderLength + length;
       } else {
         return;
       }

@@ -8,9 +8,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { limits } from '../../base/limits.ts';
+import { pemCertificate } from '../../node/pem.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
-import { base64Encode } from '../../base/text.ts';
 import type { FeedPage } from '../../ports/accounts.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { TransportAddress } from '../../ports/connection.ts';
@@ -83,7 +83,7 @@ export function createAuthorityServer(deps: {
   const server = createServer(
     {
       ...tlsCredentials(deps.credentials, deps.rootDer),
-      ca: pemOf(deps.rootDer),
+      ca: pemCertificate(deps.rootDer),
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
@@ -230,7 +230,7 @@ export function createAuthorityServer(deps: {
     renew(credentials) {
       server.setSecureContext({
         ...tlsCredentials(credentials, deps.rootDer),
-        ca: pemOf(deps.rootDer),
+        ca: pemCertificate(deps.rootDer),
         minVersion: 'TLSv1.2',
       });
     },
@@ -272,11 +272,6 @@ function tlsCredentials(
 ): { key: string | Buffer; cert: string } {
   return {
     key: key.export({ type: 'pkcs8', format: 'pem' }),
-    cert: pemOf(certificateDer) + pemOf(rootDer),
+    cert: pemCertificate(certificateDer) + pemCertificate(rootDer),
   };
-}
-
-function pemOf(der: Uint8Array): string {
-  const lines = base64Encode(der).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }

@@ -1,5 +1,6 @@
 /** Frames of an overlay link. RFC 6940 §6.6.2. */
-import { attempt, Reader, written, type WireError } from '../codec.ts';
+import { UsageError } from '../../base/assert.ts';
+import { attempt, Reader, type WireError } from '../codec.ts';
 import type { Outcome } from '../../base/outcome.ts';
 
 export const frameTypes = { data: 128, ack: 129 } as const;
@@ -18,21 +19,44 @@ export type Frame =
       readonly received: number;
     };
 
-/** The 8 bytes in front of a message of that length. */
-export function encodeDataFrameHeader(sequence: number, messageLength: number): Uint8Array {
-  return written((writer) => {
-    writer.u8(frameTypes.data);
-    writer.u32(sequence);
-    writer.u24(messageLength);
-  });
+/** A whole data frame around the message. Throws UsageError above {@link maxFramedMessageBytes}. */
+export function encodeDataFrame(sequence: number, message: Uint8Array): Uint8Array {
+  if (message.length > maxFramedMessageBytes) {
+    throw new UsageError(`a frame holds at most ${maxFramedMessageBytes} bytes`);
+  }
+  const frame = new Uint8Array(dataFrameHeaderLength + message.length);
+  frame[0] = frameTypes.data;
+  writeU32(frame, 1, sequence);
+  frame[5] = message.length >>> 16;
+  frame[6] = message.length >>> 8;
+  frame[7] = message.length;
+  frame.set(message, dataFrameHeaderLength);
+  return frame;
+}
+
+/** Writes {@link ackFrameLength} bytes at `offset`. */
+export function writeAckFrame(
+  target: Uint8Array,
+  offset: number,
+  ackSequence: number,
+  received: number,
+): void {
+  target[offset] = frameTypes.ack;
+  writeU32(target, offset + 1, ackSequence);
+  writeU32(target, offset + 5, received);
 }
 
 export function encodeAckFrame(ackSequence: number, received: number): Uint8Array {
-  return written((writer) => {
-    writer.u8(frameTypes.ack);
-    writer.u32(ackSequence);
-    writer.u32(received);
-  });
+  const frame = new Uint8Array(ackFrameLength);
+  writeAckFrame(frame, 0, ackSequence, received);
+  return frame;
+}
+
+function writeU32(target: Uint8Array, offset: number, value: number): void {
+  target[offset] = value >>> 24;
+  target[offset + 1] = value >>> 16;
+  target[offset + 2] = value >>> 8;
+  target[offset + 3] = value;
 }
 
 /**

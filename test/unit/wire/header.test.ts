@@ -15,7 +15,7 @@ import {
   ackFrameLength,
   decodeFrame,
   encodeAckFrame,
-  encodeDataFrameHeader,
+  encodeDataFrame,
   frameLength,
 } from '../../../src/wire/reload/framing.ts';
 import {
@@ -210,7 +210,7 @@ test('header: any changed byte is decoded or refused, never anything else', () =
 });
 
 test('[R6940-6.6.2-01] [R6940-6.6.2-02] [R6940-6.6.2-03] frames', () => {
-  const data = Buffer.concat([encodeDataFrameHeader(0xffff_ffff, 3), hex('010203')]);
+  const data = encodeDataFrame(0xffff_ffff, hex('010203'));
   sameContent(decodeFrame(data), { type: 'data', sequence: 0xffff_ffff, message: hex('010203') });
   const ack = encodeAckFrame(7, 0xffff_ffff);
   sameContent(decodeFrame(ack), { type: 'ack', ackSequence: 7, received: 0xffff_ffff });
@@ -221,11 +221,11 @@ test('[R6940-6.6.2-01] [R6940-6.6.2-02] [R6940-6.6.2-03] frames', () => {
     assert.throws(() => decodeFrame(Buffer.concat([frame, hex('00')])), WireError);
   }
   assert.throws(() => decodeFrame(hex('8200000000000000')), WireError);
-  assert.throws(() => encodeDataFrameHeader(0, 0x100_0000), UsageError);
+  assert.throws(() => encodeDataFrame(0, new Uint8Array(0x100_0000)), UsageError);
 });
 
 test('frames are found in a stream', () => {
-  const stream = Buffer.concat([hex('ff'), encodeDataFrameHeader(1, 300), hex('00')]);
+  const stream = Buffer.concat([hex('ff'), encodeDataFrame(1, new Uint8Array(300)).subarray(0, 9)]);
   assert.deepEqual(frameLength(stream, 1), { ok: true, value: 308 });
   assert.deepEqual(frameLength(stream.subarray(0, 8), 1), { ok: true, value: undefined });
   assert.deepEqual(frameLength(hex('')), { ok: true, value: undefined });
