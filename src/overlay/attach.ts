@@ -58,8 +58,11 @@ export interface AttachDependencies {
 interface OwnAttach {
   readonly target: AttachTarget;
   readonly done: (outcome: Outcome<NodeId>) => void;
-  /** `asking`: no answer yet; `connecting`: `expected` answered, its connection is awaited. */
-  phase: 'asking' | 'connecting';
+  /**
+   * `asking`: no answer yet; `connecting`: `expected` answered, its connection is awaited; `yielded`:
+   * gave way to the Attach of `expected`, which is on its way or answered already.
+   */
+  phase: 'asking' | 'connecting' | 'yielded';
   expected: NodeId | undefined;
   /** Where the answerer listens, as it says. */
   listening: TransportAddress | undefined;
@@ -123,12 +126,17 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
       return;
     }
     const { code, signer, text } = outcome.error;
-    if (code === errorCodes.inProgress && signer !== undefined) awaitLink(attempt, signer);
-    else finish(attempt, failure(text));
+    if (code === errorCodes.inProgress && signer !== undefined) {
+      awaitLink(attempt, signer, 'yielded');
+    } else finish(attempt, failure(text));
   }
 
-  function awaitLink(attempt: OwnAttach, nodeId: NodeId): void {
-    attempt.phase = 'connecting';
+  function awaitLink(
+    attempt: OwnAttach,
+    nodeId: NodeId,
+    phase: 'connecting' | 'yielded' = 'connecting',
+  ): void {
+    attempt.phase = phase;
     attempt.expected = nodeId;
     const entry = usableLink(nodeId);
     if (entry !== undefined) {
@@ -192,10 +200,10 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
   /** The four cases of §6.5.1.2; true when the request gives way to an Attach of ours. */
   function collides(requester: NodeId): boolean {
     for (const attempt of own) {
-      if (attempt.expected !== requester) continue;
+      if (attempt.expected !== requester || attempt.phase === 'yielded') continue;
       if (attempt.phase === 'connecting' || self > requester) return true;
       attempt.cancelRequest();
-      awaitLink(attempt, requester);
+      awaitLink(attempt, requester, 'yielded');
     }
     return false;
   }
@@ -232,7 +240,7 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
     handle,
     linkUp(entry) {
       for (const attempt of [...own]) {
-        if (attempt.phase !== 'connecting' || attempt.expected !== entry.nodeId) continue;
+        if (attempt.phase === 'asking' || attempt.expected !== entry.nodeId) continue;
         entry.attached = true;
         finish(attempt, success(entry.nodeId));
       }

@@ -4,7 +4,7 @@
 import { concatBytes } from '../base/bytes.ts';
 import type { NodeId } from '../base/ids.ts';
 import { messageClass } from '../wire/reload/message-codes.ts';
-import type { Destination } from '../wire/reload/destination.ts';
+import { destinationKey, type Destination } from '../wire/reload/destination.ts';
 import { encodeHeader, type ForwardingHeader } from '../wire/reload/header.ts';
 
 export interface RoutedMessage {
@@ -38,15 +38,33 @@ export function isResponse(message: Pick<RoutedMessage, 'header' | 'body'>): boo
   return kind === 'answer' || kind === 'error';
 }
 
-/** The way back: the neighbor a request came from, then its Via List reversed (§6.1.2, §6.2.2, A-01). */
+/**
+ * The way back: the neighbor a request came from, then its Via List reversed (§6.1.2, §6.2.2, A-01).
+ * What a request went round in a circle is cut out, because a Destination List names nobody twice
+ * (§13.6.5): the answer leaves a node by the hop that the request first came to it by.
+ */
 export function returnPath(
   self: NodeId,
   request: Pick<RoutedMessage, 'header' | 'from'>,
 ): readonly Destination[] {
-  const path: Destination[] = [{ type: 'node', nodeId: request.from ?? self }];
   const { viaList } = request.header;
-  for (let i = viaList.length - 1; i >= 0; i--) path.push(viaList[i] as Destination);
-  return path;
+  const path: Destination[] = [];
+  const places = new Map<string, number>();
+  const own = destinationKey({ type: 'node', nodeId: self });
+  const oldestFirst = [...viaList];
+  if (request.from !== undefined) oldestFirst.push({ type: 'node', nodeId: request.from });
+  for (const entry of oldestFirst) {
+    const key = destinationKey(entry);
+    if (key === own) break;
+    const place = places.get(key);
+    if (place === undefined) {
+      places.set(key, path.push(entry) - 1);
+      continue;
+    }
+    for (const cut of path.splice(place + 1)) places.delete(destinationKey(cut));
+  }
+  if (path.length === 0) return [{ type: 'node', nodeId: self }];
+  return path.reverse();
 }
 
 /**
