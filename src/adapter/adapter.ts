@@ -286,9 +286,11 @@ function sipAccounts(directory: AccountDirectory): Accounts {
       let known = converted.get(account);
       if (known === undefined) {
         known = {
-          user: account.aor.slice(0, account.aor.lastIndexOf('@')),
+          aor: account.aor,
           ha1Md5: account.ha1Md5,
           ha1Sha256: account.ha1Sha256,
+          ha1Md5AtDomain: account.ha1Md5AtDomain,
+          ha1Sha256AtDomain: account.ha1Sha256AtDomain,
           enabled: account.enabled,
         };
         converted.set(account, known);

@@ -234,7 +234,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
 
   /** Foreign domains: for our own users only, never on behalf of another node. */
   function outside(context: ResolveContext, sink: TargetSink): () => void {
-    if (context.fromOverlay || context.authenticatedUser === undefined) {
+    if (context.fromOverlay || context.authenticatedAor === undefined) {
       sink.done(sipFailure(404, 'Domain Not Served'));
       return nothing;
     }

@@ -129,19 +129,32 @@ function sameAccount(a: Account, b: Account): boolean {
     a.digestUserName === b.digestUserName &&
     a.enabled === b.enabled &&
     a.ha1Md5 === b.ha1Md5 &&
-    a.ha1Sha256 === b.ha1Sha256
+    a.ha1Sha256 === b.ha1Sha256 &&
+    a.ha1Md5AtDomain === b.ha1Md5AtDomain &&
+    a.ha1Sha256AtDomain === b.ha1Sha256AtDomain
   );
 }
 
 function readAccount(value: unknown): Account | undefined {
-  const { aor, digestUserName, enabled, ha1Md5, ha1Sha256 } = fieldsOf(value);
+  const fields = fieldsOf(value);
+  const { aor, digestUserName, enabled, ha1Md5, ha1Sha256 } = fields;
+  const { ha1Md5AtDomain, ha1Sha256AtDomain } = fields;
   const valid =
     typeof aor === 'string' &&
     typeof digestUserName === 'string' &&
     typeof enabled === 'boolean' &&
     typeof ha1Md5 === 'string' &&
     typeof ha1Sha256 === 'string';
-  return valid ? { aor, digestUserName, enabled, ha1Md5, ha1Sha256 } : undefined;
+  if (!valid) return undefined;
+  return {
+    aor,
+    digestUserName,
+    enabled,
+    ha1Md5,
+    ha1Sha256,
+    ...(typeof ha1Md5AtDomain === 'string' ? { ha1Md5AtDomain } : {}),
+    ...(typeof ha1Sha256AtDomain === 'string' ? { ha1Sha256AtDomain } : {}),
+  };
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

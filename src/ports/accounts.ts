@@ -9,6 +9,12 @@ export interface Account {
   readonly ha1Md5: string;
   /** H(A1) with SHA-256, 64 lower-case hexadecimal digits. */
   readonly ha1Sha256: string;
+  /**
+   * The same for phones that log in as `user@domain`. Absent where `digestUserName` is that already,
+   * and until the next password where the account was made before these were kept.
+   */
+  readonly ha1Md5AtDomain?: string;
+  readonly ha1Sha256AtDomain?: string;
 }
 
 export type AccountChange =

@@ -27,11 +27,14 @@ test('a new user, a changed password and a disabled user reach every adapter wit
   );
   valueOf(await lab.authority.setPassword('alice', 'second'));
   const { ha1Md5, ha1Sha256 } = digestVerifiers('alice', overlayName, 'second');
+  const long = digestVerifiers('alice@lab.example', overlayName, 'second');
   await until('the new password', 2000, () =>
     followers.every(
       ({ accounts }) =>
         accounts.lookup('alice')?.ha1Md5 === ha1Md5 &&
-        accounts.lookup('alice@lab.example')?.ha1Sha256 === ha1Sha256,
+        accounts.lookup('alice@lab.example')?.ha1Sha256 === ha1Sha256 &&
+        accounts.lookup('alice')?.ha1Md5AtDomain === long.ha1Md5 &&
+        accounts.lookup('alice')?.ha1Sha256AtDomain === long.ha1Sha256,
     ),
   );
   await until('identities', 2000, () =>

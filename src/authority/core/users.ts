@@ -11,7 +11,7 @@ import type { Account, FeedPage } from '../../ports/accounts.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Store, StoreOperation } from '../../ports/store.ts';
 import { parseUserName } from './names.ts';
-import type { NameRules } from './names.ts';
+import type { NameRules, UserName } from './names.ts';
 import { DamagedRecordError, loadRecords, putRecord } from './records.ts';
 import type { Mutation } from './records.ts';
 import { isServed } from './served-scope.ts';
@@ -152,7 +152,7 @@ export function createUserAccounts(deps: {
       if (liveCount >= limits.authority.users) return failure('there are too many users');
       const checked = checkPassword(password);
       if (!checked.ok) return checked;
-      const verifiers = digestVerifiers(digestUserName, rules.overlayName, password);
+      const verifiers = verifiersOf(parsed.value, rules.overlayName, password);
       const account = { aor, digestUserName, enabled: true, ...verifiers };
       return success({ value: account, operations: change(aor, account) });
     },
@@ -161,8 +161,8 @@ export function createUserAccounts(deps: {
       if (!found.ok) return found;
       const checked = checkPassword(password);
       if (!checked.ok) return checked;
-      const { aor, digestUserName } = found.value;
-      const verifiers = digestVerifiers(digestUserName, rules.overlayName, password);
+      const { aor } = found.value;
+      const verifiers = verifiersOf(found.value, rules.overlayName, password);
       const account = { ...found.value, ...verifiers };
       return success({ value: account, operations: change(aor, account) });
     },
@@ -217,6 +217,22 @@ export function digestVerifiers(
   return { ha1Md5: md5Hex(a1), ha1Sha256: sha256Hex(a1) };
 }
 
+/** For both names that a phone may send: `user` and `user@domain`. */
+function verifiersOf(
+  { aor, digestUserName }: UserName,
+  realm: string,
+  password: string,
+): Omit<Account, 'aor' | 'digestUserName' | 'enabled'> {
+  const plain = digestVerifiers(digestUserName, realm, password);
+  if (digestUserName === aor) return plain;
+  const atDomain = digestVerifiers(aor, realm, password);
+  return {
+    ...plain,
+    ha1Md5AtDomain: atDomain.ha1Md5,
+    ha1Sha256AtDomain: atDomain.ha1Sha256,
+  };
+}
+
 function checkPassword(password: string): Outcome<void> {
   if (password === '' || password.length > limits.authority.passwordLength) {
     return failure(`a password has 1 to ${limits.authority.passwordLength} characters`);
@@ -235,6 +251,7 @@ function loadUsers(store: Store): Map<string, Versioned> {
   const byAor = new Map<string, Versioned>();
   loadRecords(store, keys.user, (aor, fields) => {
     const { version, digestUserName, enabled, ha1Md5, ha1Sha256 } = fields;
+    const { ha1Md5AtDomain, ha1Sha256AtDomain } = fields;
     const valid =
       typeof version === 'number' &&
       typeof digestUserName === 'string' &&
@@ -242,7 +259,16 @@ function loadUsers(store: Store): Map<string, Versioned> {
       typeof ha1Md5 === 'string' &&
       typeof ha1Sha256 === 'string';
     if (!valid) return false;
-    byAor.set(aor, { version, account: { aor, digestUserName, enabled, ha1Md5, ha1Sha256 } });
+    const account: Account = {
+      aor,
+      digestUserName,
+      enabled,
+      ha1Md5,
+      ha1Sha256,
+      ...(typeof ha1Md5AtDomain === 'string' ? { ha1Md5AtDomain } : {}),
+      ...(typeof ha1Sha256AtDomain === 'string' ? { ha1Sha256AtDomain } : {}),
+    };
+    byAor.set(aor, { version, account });
     return true;
   });
   loadRecords(store, keys.removed, (aor, { version }) => {

@@ -99,7 +99,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     if (algorithm === undefined || !algorithms.includes(algorithm)) return wrong;
     if (!servesDigestUri(request, credentials.uri)) return wrong;
     const login = splitLogin(credentials.username);
-    const account = login === undefined ? undefined : accounts.lookup(login.user);
+    const account = login === undefined ? undefined : accounts.lookup(login.name);
     const sha = algorithm.startsWith('SHA-256');
     const ha1 = account === undefined ? undefined : verifierOf(account, sha, login?.full === true);
     const genuine = verifyCredentials(
@@ -114,12 +114,16 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     return nonce === 'foreign' ? wrong : stale;
   }
 
-  /** `alice` and `alice@lab.example` are the same login. */
-  function splitLogin(username: string): { user: string; full: boolean } | undefined {
+  /** `alice` and `alice@lab.example` are the same login; those of further domains name theirs. */
+  function splitLogin(username: string): { name: string; full: boolean } | undefined {
     const at = username.lastIndexOf('@');
-    if (at < 0) return { user: username, full: false };
+    if (at < 0) return { name: username, full: false };
     const domain = domains.servedDomain(username.slice(at + 1), undefined);
-    return domain === realm ? { user: username.slice(0, at), full: true } : undefined;
+    if (domain === undefined) return undefined;
+    const user = username.slice(0, at);
+    return domain === realm
+      ? { name: user, full: true }
+      : { name: `${user}@${domain}`, full: false };
   }
 
   /** It may differ from the Request-URI but must denote something served here. RFC 3261 §22.4. */
@@ -194,10 +198,10 @@ function verifierOf(account: Account, sha: boolean, full: boolean): string | und
   return sha ? account.ha1Sha256 : account.ha1Md5;
 }
 
-/** What the sender says it is, checked against who it proved to be. */
+/** What the sender says it is, checked against the address of record it proved to be. */
 export function identityRefusal(
   request: SipRequest,
-  user: string,
+  aor: string,
   domains: Domains,
 ): SipFailure | undefined {
   const from = request.from.parsedUri;
@@ -206,7 +210,7 @@ export function identityRefusal(
   if (domain === undefined) {
     return isAnonymous(from.value.host) ? undefined : sipFailure(403, 'From Is Not Yours');
   }
-  if (domain === domains.canonical && userOf(from.value) === user) return undefined;
+  if (`${userOf(from.value) ?? ''}@${domain}` === aor) return undefined;
   return sipFailure(403, 'From Is Not Yours');
 }
 

@@ -101,7 +101,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     // A dialog we recorded on this very flow needs no proof again; from another flow it does.
     const known = inDialog && routed.fromRecordedFlow;
     if (known || !settings.auth.challengeRequests || isOutsideCall(routed.request, policy)) {
-      proxy.forward(transaction, routed, { user: undefined, fromOverlay: false });
+      proxy.forward(transaction, routed, { aor: undefined, fromOverlay: false });
       return;
     }
     const auth = authenticator.check(routed.request, flow, 'proxy', policy.algorithms);
@@ -109,10 +109,10 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       refuse(transaction, auth.failure);
       return;
     }
-    const { user } = auth.account;
-    const refusal = inDialog ? undefined : identityRefusal(routed.request, user, domains);
+    const { aor } = auth.account;
+    const refusal = inDialog ? undefined : identityRefusal(routed.request, aor, domains);
     if (refusal !== undefined) refuse(transaction, refusal);
-    else proxy.forward(transaction, routed, { user, fromOverlay: false });
+    else proxy.forward(transaction, routed, { aor, fromOverlay: false });
   }
 
   /** A caller of another domain, to an address of ours: where the listener takes such calls. */
@@ -131,7 +131,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     routed: RoutedRequest,
     inDialog: boolean,
   ): void {
-    const sender: Sender = { user: undefined, fromOverlay: true };
+    const sender: Sender = { aor: undefined, fromOverlay: true };
     if (inDialog || deps.screen === undefined) {
       proxy.forward(transaction, routed, sender);
       return;
@@ -160,7 +160,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       refuse(transaction, unavailable);
       return;
     }
-    let user: string | undefined;
+    let aor: string | undefined;
     if (settings.auth.challengeRegistrations) {
       const policy = deps.listener(flow.listener);
       const auth = authenticator.check(incoming, flow, 'registrar', policy.algorithms);
@@ -168,12 +168,12 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
         refuse(transaction, auth.failure);
         return;
       }
-      user = auth.account.user;
+      aor = auth.account.aor;
     }
     registrar.register({
       request: incoming,
       flow,
-      user,
+      aor,
       toTag: transaction.toTag,
       respond: (response) => {
         transaction.respond(response);
@@ -217,7 +217,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       return;
     }
     const isOverlay = flow.listener === overlayListener;
-    proxy.forwardAck(routes.routed, flow, { user: undefined, fromOverlay: isOverlay });
+    proxy.forwardAck(routes.routed, flow, { aor: undefined, fromOverlay: isOverlay });
   }
 
   function count(method: string): void {

@@ -11,8 +11,8 @@ import { maxForwardsOf, requestUriOf } from './validation.ts';
 
 /** Who sent a request, as far as it is known. */
 export interface Sender {
-  /** Account name proved by digest. */
-  readonly user: string | undefined;
+  /** Address of record proved by digest. */
+  readonly aor: string | undefined;
   readonly fromOverlay: boolean;
 }
 
@@ -82,7 +82,7 @@ export function planForwarding(
         ? canonicalValue(request.to, domains)
         : undefined,
     credentials: foreignCredentials(request, domains),
-    asserted: ours ? assertedIdentity(request, sender, domains) : undefined,
+    asserted: ours ? assertedIdentity(request, sender) : undefined,
     hidesIdentity: request.has('Privacy') && /\bid\b/i.test(request.rows('Privacy').join(';')),
   };
 }
@@ -111,17 +111,14 @@ function foreignCredentials(request: SipRequest, domains: Domains): readonly str
  * What a phone asserts about itself is replaced by what it proved (RFC 3325 §5): stated when it asked
  * for it or shows no identity in From.
  */
-function assertedIdentity(
-  request: SipRequest,
-  sender: Sender,
-  domains: Domains,
-): string | undefined {
+function assertedIdentity(request: SipRequest, sender: Sender): string | undefined {
   const claims = request.has('P-Asserted-Identity') || request.has('P-Preferred-Identity');
-  if (sender.user === undefined) return claims ? '' : undefined;
+  if (sender.aor === undefined) return claims ? '' : undefined;
   const from = request.from.parsedUri;
   const hidden = from.ok && isAnonymous(from.value.host);
   if (!claims && !hidden) return undefined;
-  return `<sip:${escapeUser(sender.user)}@${domains.canonical}>`;
+  const at = sender.aor.lastIndexOf('@');
+  return `<sip:${escapeUser(sender.aor.slice(0, at))}${sender.aor.slice(at)}>`;
 }
 
 /** The copy for one target, without Via. */

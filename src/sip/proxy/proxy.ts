@@ -138,7 +138,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
         request,
         flow: transaction.flow,
         aor: parsedUri.ok ? aorOf(parsedUri.value, domains) : undefined,
-        authenticatedUser: sender.user,
+        authenticatedAor: sender.aor,
         fromOverlay: sender.fromOverlay,
       },
       context,
@@ -152,7 +152,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     sender: Sender,
   ): ProxyTarget | undefined {
     const { request } = routed;
-    const context = { request, flow, authenticated: sender.user !== undefined };
+    const context = { request, flow, authenticated: sender.aor !== undefined };
     const { flowId, nextRoute } = routed;
     if (nextRoute !== undefined) {
       return target(request, 'route', (done) => hops.openRoute(nextRoute, context, done));

@@ -35,8 +35,8 @@ export interface ResolveContext {
   readonly flow: Flow;
   /** Canonical address of record of the Request-URI when its domain is served here, else `undefined`. */
   readonly aor: string | undefined;
-  /** Canonical user part of the authenticated sender, `undefined` when not authenticated. */
-  readonly authenticatedUser: string | undefined;
+  /** Canonical address of record of the authenticated sender, `undefined` when not authenticated. */
+  readonly authenticatedAor: string | undefined;
   /** The request came over the overlay: only local bindings may be named. */
   readonly fromOverlay: boolean;
 }

@@ -62,7 +62,7 @@ export function createRedirector(deps: {
           request,
           flow: transaction.flow,
           aor,
-          authenticatedUser: undefined,
+          authenticatedAor: undefined,
           fromOverlay: false,
         },
         {

@@ -27,8 +27,8 @@ export interface RegistrarDeps {
 export interface RegisterArrival {
   readonly request: SipRequest;
   readonly flow: Flow;
-  /** Account name proved by digest; `undefined` where nobody is asked for a proof. */
-  readonly user: string | undefined;
+  /** Address of record proved by digest; `undefined` where nobody is asked for a proof. */
+  readonly aor: string | undefined;
   readonly toTag: string;
   /** Called once, within or after `register`. */
   respond(response: SipResponse): void;
@@ -58,8 +58,7 @@ export function createRegistrar(deps: RegistrarDeps): Registrar {
       return;
     }
     const { aor } = parsed.value;
-    const { user } = arrival;
-    if (user !== undefined && aor.slice(0, aor.lastIndexOf('@')) !== user) {
+    if (arrival.aor !== undefined && aor !== arrival.aor) {
       refuse(arrival, sipFailure(403, 'Not Your Address of Record'));
       return;
     }

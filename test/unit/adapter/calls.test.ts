@@ -428,3 +428,9 @@ test('a failed lookup result is not used again', () => {
   const after = s.world.ring.log.fetches.filter((f) => f.resource === resourceOfAor(bob)).length;
   assert.equal(after, before + 1);
 });
+
+test('a phone may log in with its whole address', () => {
+  const world = createWorld();
+  const phone = world.box(1).phone('192.0.2.10');
+  assert.equal(register(world.clock, phone, 'alice', { login: alice }).status, 200);
+});

@@ -24,6 +24,9 @@ test('verifiers are those of HTTP digest, and no password is stored', () => {
   const a1 = Buffer.from('alice:lab.example:söcret', 'utf8');
   assert.equal(alice.ha1Md5, createHash('md5').update(a1).digest('hex'));
   assert.equal(alice.ha1Sha256, createHash('sha256').update(a1).digest('hex'));
+  const long = Buffer.from('alice@lab.example:lab.example:söcret', 'utf8');
+  assert.equal(alice.ha1Md5AtDomain, createHash('md5').update(long).digest('hex'));
+  assert.equal(alice.ha1Sha256AtDomain, createHash('sha256').update(long).digest('hex'));
   assert.equal(alice.aor, 'alice@lab.example');
   const kept = [...store.data.values()].map((value) => Buffer.from(value).toString()).join();
   assert.doesNotMatch(kept, /cret/);
@@ -36,6 +39,7 @@ test('names: user or user@domain of ours; digest name is unique in the realm', (
     commitOk(users.add('bob@second.example', 'pw')).digestUserName,
     'bob@second.example',
   );
+  assert.equal(users.find('bob@second.example')?.ha1Md5AtDomain, undefined);
   assert.equal(users.find('bob')?.aor, 'bob@lab.example');
   assert.equal(users.count(), 2);
   assert.equal(users.add('bob', 'pw').ok, false);
@@ -273,4 +277,24 @@ test('a page that is no page is refused', () => {
   ]) {
     assert.equal(readFeedPage(new TextEncoder().encode(text)), undefined);
   }
+});
+
+test('all verifiers come back after a restart; accounts made before there were two names still load', () => {
+  const { users, commitOk, store } = createUsers();
+  const alice = commitOk(users.add('alice', 'one'));
+  const again = createUserAccounts({ ...createHost(), store });
+  assert.deepEqual(again.find('alice'), alice);
+  const changed = again.setPassword('alice', 'two');
+  assert.ok(changed.ok);
+  assert.notEqual(changed.value.value.ha1Md5AtDomain, alice.ha1Md5AtDomain);
+
+  const key = 'authority/user/alice@lab.example';
+  const { ha1Md5AtDomain, ha1Sha256AtDomain, ...old } = JSON.parse(
+    Buffer.from(store.data.get(key) ?? []).toString(),
+  ) as Record<string, unknown>;
+  assert.ok(ha1Md5AtDomain !== undefined && ha1Sha256AtDomain !== undefined);
+  store.data.set(key, Buffer.from(JSON.stringify(old)));
+  const loaded = createUserAccounts({ ...createHost(), store }).find('alice');
+  assert.equal(loaded?.ha1Md5, alice.ha1Md5);
+  assert.equal(loaded.ha1Md5AtDomain, undefined);
 });

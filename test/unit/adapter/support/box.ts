@@ -53,6 +53,8 @@ export function account(user: string): Account {
     enabled: true,
     ha1Md5: computeHa1('MD5', user, domain, `${user}pw`),
     ha1Sha256: computeHa1('SHA-256', user, domain, `${user}pw`),
+    ha1Md5AtDomain: computeHa1('MD5', `${user}@${domain}`, domain, `${user}pw`),
+    ha1Sha256AtDomain: computeHa1('SHA-256', `${user}@${domain}`, domain, `${user}pw`),
   };
 }
 

@@ -12,6 +12,8 @@ export interface RegisterOptions {
   readonly contact?: string;
   readonly host?: string;
   readonly expiresS?: number;
+  /** Name in the credentials; else the user. */
+  readonly login?: string;
   /** How long to wait for the answer. */
   readonly waitMs?: number;
 }
@@ -41,7 +43,8 @@ export function tryRegister(
     });
   phone.send(text([]));
   const challenge = phone.response(401).header('WWW-Authenticate') ?? '';
-  const login = credentials(challenge, user, `${user}pw`, 'REGISTER', `sip:${host}`);
+  const name = options.login ?? user;
+  const login = credentials(challenge, name, `${user}pw`, 'REGISTER', `sip:${host}`);
   phone.send(text([`Authorization: ${login}`]));
   clock.run(options.waitMs ?? 10);
   if (phone.waiting === 0) return undefined;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultSipSettings } from '../../../../src/sip/core/settings.ts';
 import { createFailedAttempts } from '../../../../src/sip/auth/failed-attempts.ts';
+import { computeHa1 } from '../../../../src/sip/digest/digest.ts';
 import {
   type FakePhone,
   type Rig,
@@ -67,6 +68,36 @@ test('`alice@domain` is the same login', () => {
   const rig = createAuthRig();
   const phone = rig.phone('192.0.2.10');
   assert.equal(register(phone, 'alice', { login: `alice@${domain}` }).status, 200);
+});
+
+test('a user of a further domain logs in with the whole address and registers that only', () => {
+  const second = 'second.example';
+  const rig = createRig((deps) => ({
+    domains: {
+      ...deps.domains,
+      servedDomain: (host, port) =>
+        host === second ? second : deps.domains.servedDomain(host, port),
+    },
+    accounts: {
+      lookup: (name) =>
+        name === `alice@${second}`
+          ? {
+              aor: name,
+              ha1Md5: computeHa1('MD5', name, domain, 'alicepw'),
+              ha1Sha256: undefined,
+              enabled: true,
+            }
+          : deps.accounts.lookup(name),
+    },
+  }));
+  const phone = rig.phone('192.0.2.10');
+  const there = { to: `<sip:alice@${second}>`, from: `<sip:alice@${second}>;tag=r` };
+  const other = { ...there, login: `alice@${second}` };
+  assert.equal(register(phone, 'alice', other).status, 200);
+  assert.equal(rig.location.bindings(`alice@${second}`).length, 1);
+  assert.equal(register(phone, 'alice', there).status, 403, 'the same user part is another user');
+  assert.equal(register(phone, 'alice', { login: `alice@${second}` }).status, 403);
+  assert.equal(rig.location.bindings(`alice@${domain}`).length, 0);
 });
 
 test('[S3261-10.3-05] wrong passwords and unknown users get the same fresh challenge and are counted per source', () => {

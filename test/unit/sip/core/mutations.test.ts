@@ -102,7 +102,7 @@ test('mutated requests of every kind: no exception, every copy sent on parses, n
       registrar.register({
         request: parsed.value,
         flow: alice.flow,
-        user: 'alice',
+        aor: `alice@${domain}`,
         toTag: 't',
         respond: (response) => {
           assert.ok(parseMessage(response.toBytes()).ok, JSON.stringify(text));

@@ -111,11 +111,11 @@ const users = ['alice', 'bob', 'carol'];
 export const accounts: Accounts = {
   lookup(user) {
     if (user === 'mallory') {
-      return { user, ha1Md5: ha1(user), ha1Sha256: undefined, enabled: false };
+      return { aor: `${user}@${domain}`, ha1Md5: ha1(user), ha1Sha256: undefined, enabled: false };
     }
     if (!users.includes(user)) return undefined;
     return {
-      user,
+      aor: `${user}@${domain}`,
       ha1Md5: ha1(user),
       ha1Sha256: computeHa1('SHA-256', user, domain, `${user}pw`),
       ha1Md5AtDomain: computeHa1('MD5', `${user}@${domain}`, domain, `${user}pw`),

@@ -68,7 +68,8 @@ function registerAs(name: string, user: string): { answer: SipResponse; rig: Rig
   const { flow } = rig.phone('192.0.2.10');
   const answers: SipResponse[] = [];
   const respond = (response: SipResponse): void => void answers.push(response);
-  registrar.register({ request: parsed.value, flow, user, toTag: 't', respond });
+  const aor = `${user}@example.com`;
+  registrar.register({ request: parsed.value, flow, aor, toTag: 't', respond });
   assert.ok(answers[0] !== undefined);
   return { answer: answers[0], rig };
 }
