@@ -5,7 +5,11 @@ import { failure, success, type Outcome } from './base/outcome.ts';
 import { createAdminServer } from './admin/server.ts';
 import type { AdminSources } from './admin/sources.ts';
 import { createAdapterRole, type AdapterRole } from './cli/box/adapter-role.ts';
-import { createAuthorityRole, type AuthorityRole } from './cli/box/authority-role.ts';
+import {
+  authorityDirectory,
+  createAuthorityRole,
+  type AuthorityRole,
+} from './cli/box/authority-role.ts';
 import { createPlatform, type Platform } from './cli/box/platform.ts';
 import { version } from './cli/box/version.ts';
 import { CommandError } from './cli/command.ts';
@@ -46,7 +50,7 @@ export async function startBox(settings: Settings, dir: string): Promise<Box> {
   };
   try {
     const authority = settings.authority.enabled
-      ? await createAuthorityRole(settings, dir, platform)
+      ? await createAuthorityRole(settings, authorityDirectory(dir), platform)
       : undefined;
     if (authority !== undefined) {
       stops.push(async () => await authority.stop());

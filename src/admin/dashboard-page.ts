@@ -43,7 +43,7 @@ async function refresh() {
   try {
     const s = await (await fetch('/api/status')).json();
     document.getElementById('title').textContent = 'Chordial · ' + s.domain;
-    document.getElementById('summary').textContent = (s.health === 'ok' ? 'healthy' : s.health) + ' · up ' + Math.round(s.uptimeS) + ' s' + (s.nodeId ? ' · node ' + s.nodeId : '') + (s.ring ? ' · ring: ' + s.ring.state : ' · no adapter on this box') + (s.calls === undefined ? '' : ' · calls: ' + s.calls);
+    document.getElementById('summary').textContent = (s.health === 'ok' ? 'healthy' : s.health) + ' · up ' + Math.round(s.uptimeS) + ' s' + (s.nodeId ? ' · node ' + s.nodeId : '') + (s.ring ? ' · ring: ' + s.ring.state : ' · no adapter on this box') + (s.sip === undefined ? '' : ' · phones: ' + s.sip.bindings + ' · ringing: ' + s.sip.callsRinging) + (s.authority === undefined || s.authority.connected ? '' : ' · the authority is away');
     if (s.ring) { draw(s.ring, s.nodeId);
       table('links', ['node', 'address', 'round trip', 'state'], s.ring.links.map((l) => [l.nodeId.slice(0, 12), l.remote.address + ':' + l.remote.port, l.rttMs === undefined ? '' : l.rttMs.toFixed(1) + ' ms', l.suspect ? 'suspect' : 'up']), 'none: a ring of one'); }
     table('registrations', ['address of record', 'phones', 'overlay'], (s.registrations || []).map((r) => [r.aor, r.bindings, r.overlay]), 'no phone has registered here yet');

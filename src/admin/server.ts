@@ -9,6 +9,7 @@ import { Hono, type Context } from 'hono';
 import { constantTimeEqual } from '../base/hash.ts';
 import { utf8Encode } from '../base/text.ts';
 import type { Outcome } from '../base/outcome.ts';
+import { listenError } from '../node/tls.ts';
 import type { Trace } from '../ports/trace.ts';
 import { dashboardPage } from './dashboard-page.ts';
 import type { AdminSources, AuthorityAdmin } from './sources.ts';
@@ -189,13 +190,7 @@ function answer(context: Context, outcome: Outcome<object>): Response {
 async function listen(server: Server, address: string, port: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        new Error(
-          error.code === 'EADDRINUSE'
-            ? `admin port ${address}:${port} is in use; stop what uses it or set admin.port`
-            : `admin port ${address}:${port}: ${error.message}`,
-        ),
-      );
+      reject(new Error(`admin (admin.port): ${listenError({ address, port }, error)}`));
     });
     server.listen(port, address, () => resolve());
   });

@@ -354,6 +354,8 @@ export const limits = {
     connectMs: 5000,
     /** Time for the last bytes of a connection that we close. */
     flushMs: 5000,
+    /** The same when the box stops. */
+    closeMs: 500,
     /** Outgoing connections being set up, and callers that wait for one of them. */
     pendingConnects: 4096,
     waitersPerConnect: 4096,

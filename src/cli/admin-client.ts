@@ -9,9 +9,7 @@ export interface AdminClient {
 }
 
 export function createAdminClient(settings: Settings, dir: string): AdminClient {
-  const { address, port } = settings.admin;
-  const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '[::1]' : bracket(address);
-  const base = `http://${host}:${port}`;
+  const base = adminUrl(settings);
 
   async function call(method: string, path: string, body: object | undefined): Promise<unknown> {
     let response: Response;
@@ -42,6 +40,13 @@ export function createAdminClient(settings: Settings, dir: string): AdminClient 
     get: async (path) => await call('GET', path, undefined),
     send: async (method, path, body) => await call(method, path, body),
   };
+}
+
+/** Where the admin port is reached from this machine, without a slash at the end. */
+export function adminUrl(settings: Settings): string {
+  const { address, port } = settings.admin;
+  const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '[::1]' : bracket(address);
+  return `http://${host}:${port}`;
 }
 
 function bracket(address: string): string {

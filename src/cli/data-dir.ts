@@ -1,6 +1,7 @@
 /** Files of a data directory, and the settings that apply to it. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeFileAtomically } from '../node/files.ts';
 import { loadSettings, type Settings } from '../node/settings.ts';
 import { CommandError, type CommonArguments } from './command.ts';
 
@@ -40,13 +41,12 @@ export function prepareDirectory(dir: string): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
 }
 
-/** Remembers settings beside those that are there; the file is read at every start. */
-export function saveSettings(dir: string, settings: object): void {
+/** Remembers settings beside those that are there, later ones over earlier; the file is read at every start. */
+export function saveSettings(dir: string, ...settings: readonly object[]): void {
   const file = join(dir, 'chordial.json');
   const present = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {};
-  writeFileSync(file, `${JSON.stringify(merged(present, settings), undefined, 2)}\n`, {
-    mode: 0o600,
-  });
+  const all = settings.reduce(merged, present);
+  writeFileAtomically(file, `${JSON.stringify(all, undefined, 2)}\n`, 0o600);
 }
 
 function merged(base: object, over: object): object {

@@ -1,8 +1,9 @@
 /** `chordial init`: a new overlay with its authority, and this box as its first peer. */
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import type { Settings } from '../node/settings.ts';
 import { CommandError } from './command.ts';
 import { authorityDirectory, createAuthorityRole } from './box/authority-role.ts';
+import { isMember, membershipDirectory } from './box/membership.ts';
 import { publicAddresses } from './box/overlay-role.ts';
 import { createPlatform } from './box/platform.ts';
 import { joinOverlay } from './join-overlay.ts';
@@ -31,14 +32,42 @@ export async function initOverlay(options: InitOptions): Promise<CreatedOverlay>
     ...options.settings,
     authority: { ...options.settings.authority, enabled: true },
   };
+  // Takes its final name when all is done: an attempt that was cut short does not stand in the way.
+  const unfinished = `${authorityDirectory(dir)}.new`;
   if (existsSync(authorityDirectory(dir))) {
     throw new CommandError(
       `${dir} already holds an overlay; "chordial start --dir ${dir}" runs it. To begin anew, remove the directory.`,
     );
   }
+  if (isMember(dir) && !existsSync(unfinished)) {
+    throw new CommandError(
+      `${dir} is already a member of an overlay; use another directory for a new one`,
+    );
+  }
+  const remove = (): void => {
+    rmSync(unfinished, { recursive: true, force: true });
+    rmSync(membershipDirectory(dir), { recursive: true, force: true });
+  };
   prepareDirectory(dir);
+  if (existsSync(unfinished)) remove();
+  try {
+    const created = await create(options, settings, unfinished);
+    renameSync(unfinished, authorityDirectory(dir));
+    return created;
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+async function create(
+  options: InitOptions,
+  settings: Settings,
+  directory: string,
+): Promise<CreatedOverlay> {
+  const { dir } = options;
   const platform = createPlatform({ log: { level: 'warn', file: '' } });
-  const role = await createAuthorityRole(settings, dir, platform, {
+  const role = await createAuthorityRole(settings, directory, platform, {
     keyType: settings.identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256',
   });
   try {
@@ -54,10 +83,9 @@ export async function initOverlay(options: InitOptions): Promise<CreatedOverlay>
       if (!token.ok) throw new CommandError(token.error);
       nodeId = (await joinOverlay({ dir, settings, token: token.value.token })).nodeId;
     }
-    saveSettings(dir, {
+    saveSettings(dir, options.remember ?? {}, {
       domain: settings.domain,
       authority: { enabled: true },
-      ...options.remember,
     });
     return {
       domain: settings.domain,

@@ -1,12 +1,10 @@
 /** `chordial join`: turns a token into a membership of this box. */
-import { createCsr } from '../node/csr.ts';
-import { enroll, joinWithToken } from '../node/enrollment-client.ts';
-import { connectAuthority } from '../node/enrollment-request.ts';
-import { generatePrivateKey } from '../node/keys.ts';
+import { bytesEqual } from '../base/bytes.ts';
+import { joinWithToken } from '../node/enrollment-client.ts';
+import { enrollNode } from '../node/enrollment-node.ts';
 import type { Settings } from '../node/settings.ts';
 import { createSignatureQueue } from '../node/signature-queue.ts';
 import { createVerifier } from '../node/verifier.ts';
-import { publicKeyDer } from '../node/x509.ts';
 import { CommandError } from './command.ts';
 import { isMember, parseDocument, saveMembership } from './box/membership.ts';
 import { prepareDirectory, saveSettings } from './data-dir.ts';
@@ -40,30 +38,27 @@ export async function joinOverlay(options: JoinOptions): Promise<JoinedOverlay> 
   const verifier = createVerifier(createSignatureQueue());
   const configuration = parseDocument(document, verifier, overlayName);
   if (typeof configuration === 'string') throw new CommandError(`cannot join: ${configuration}`);
-  const nodeKey = await generatePrivateKey(
-    settings.identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256',
-  );
-  const connection = connectAuthority({ rootCertificates: [rootCertificate], overlayName });
-  try {
-    const certificate = await enroll(
-      {
-        url: configuration.config.enrollmentServers[0] ?? `${url}/enroll`,
-        username: account,
-        password,
-        csr: createCsr(nodeKey, account),
-        publicKey: publicKeyDer(nodeKey),
-      },
-      { connection, verifier, roots: configuration.config.rootCertificates },
-    );
-    if (!certificate.ok) throw new CommandError(`cannot enroll: ${certificate.error.text}`);
-    const [nodeId] = certificate.value.nodeIds;
-    if (nodeId === undefined)
-      throw new CommandError('cannot enroll: the certificate has no Node-ID');
-    const certificateDer = certificate.value.der;
-    saveMembership(dir, { url, overlayName, account, password, document, nodeKey, certificateDer });
-    saveSettings(dir, { domain: overlayName, ...options.remember });
-    return { domain: overlayName, nodeId };
-  } finally {
-    connection.close();
+  const { rootCertificates, enrollmentServers } = configuration.config;
+  // The password goes only to a server proven by the root that the token names.
+  const proven = rootCertificates.filter((root) => bytesEqual(root.der, rootCertificate));
+  if (proven.length === 0) {
+    throw new CommandError('cannot join: the configuration names other roots than the token');
   }
+  const enrolled = await enrollNode({
+    enrollmentUrl: enrollmentServers[0] ?? `${url}/enroll`,
+    overlayName,
+    account,
+    password,
+    keyType: settings.identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256',
+    verifier,
+    rootCertificates: proven,
+  });
+  if (!enrolled.ok) throw new CommandError(`cannot enroll: ${enrolled.error.text}`);
+  const { privateKey: nodeKey, certificate } = enrolled.value;
+  const [nodeId] = certificate.nodeIds;
+  if (nodeId === undefined) throw new CommandError('cannot enroll: the certificate has no Node-ID');
+  const certificateDer = certificate.der;
+  saveMembership(dir, { url, overlayName, account, password, document, nodeKey, certificateDer });
+  saveSettings(dir, options.remember ?? {}, { domain: overlayName });
+  return { domain: overlayName, nodeId };
 }

@@ -19,11 +19,17 @@ export function parseHostPort(text: string): TransportAddress | undefined {
   return address === undefined || port < 1 || port > 65535 ? undefined : { address, port };
 }
 
+/** A SIP listener that could not be opened. */
+export interface SipListenError extends Error {
+  /** Name of the listener. */
+  readonly listener: string;
+}
+
 /** Says in one line which listener could not be opened, where and why. */
 export function listenError(
   listener: { readonly name: string; readonly transport: string } & TransportAddress,
   cause: Error,
-): Error {
+): SipListenError {
   const code = (cause as NodeJS.ErrnoException).code ?? cause.message;
   const why =
     code === 'EADDRINUSE'
@@ -31,10 +37,10 @@ export function listenError(
       : code === 'EACCES'
         ? 'permission denied (EACCES)'
         : code;
-  return new Error(
-    `SIP listener ${listener.name}: cannot listen on ${listener.transport} ${hostPort(listener)}: ${why}`,
-    { cause },
-  );
+  const text = `cannot listen on ${listener.transport} ${hostPort(listener)}: ${why}`;
+  return Object.assign(new Error(`SIP listener ${listener.name}: ${text}`, { cause }), {
+    listener: listener.name,
+  });
 }
 
 /** `::ffff:192.0.2.1` as `192.0.2.1`; zones are left out. */

@@ -56,6 +56,7 @@ export function createSipStreamServer(deps: StreamDeps, wanted: SipListener): Si
   server.on('tlsClientError', () => {
     refusedHandshakes.add();
   });
+  const close = closer(server);
 
   return {
     get listener() {
@@ -65,7 +66,7 @@ export function createSipStreamServer(deps: StreamDeps, wanted: SipListener): Si
       listen(server, wanted).then((port) => {
         listener = { ...wanted, port };
       }),
-    close: () => closeServer(server),
+    close,
   };
 }
 
@@ -84,16 +85,28 @@ export function listen(server: net.Server, wanted: SipListener): Promise<number>
   });
 }
 
-export function closeServer(server: net.Server): Promise<void> {
-  return new Promise((resolve) => {
-    if (!server.listening) {
-      resolve();
-      return;
-    }
-    server.close(() => {
-      resolve();
-    });
+/**
+ * How to end a server: connections get a moment to send what they hold, then they are cut off, also
+ * those whose TLS handshake never ended. Call before the server listens.
+ */
+export function closer(server: net.Server): () => Promise<void> {
+  const open = new Set<net.Socket>();
+  server.prependListener('connection', (socket: net.Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
   });
+  return async () => {
+    if (!server.listening) return;
+    await new Promise<void>((resolve) => {
+      const cut = setTimeout(() => {
+        for (const socket of open) socket.destroy();
+      }, limits.sipSockets.closeMs);
+      server.close(() => {
+        clearTimeout(cut);
+        resolve();
+      });
+    });
+  };
 }
 
 /** Under what a connection may be reused for requests. */

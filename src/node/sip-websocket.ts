@@ -8,7 +8,7 @@ import { limits } from '../base/limits.ts';
 import type { Flow } from '../ports/flow.ts';
 import { plainAddress } from './sip-addresses.ts';
 import type { ConnectionTable } from './sip-connections.ts';
-import { closeServer, listen } from './sip-stream.ts';
+import { closer, listen } from './sip-stream.ts';
 import type { SipStreamServer } from './sip-stream.ts';
 import type { SipListener } from './sip-transports.ts';
 
@@ -26,6 +26,7 @@ export function createSipWebSocketServer(
     perMessageDeflate: false,
     handleProtocols: () => 'sip',
   });
+  const close = closer(server);
   server.on('request', (_request, response) => {
     response.writeHead(426, { Upgrade: 'websocket' }).end();
   });
@@ -54,7 +55,7 @@ export function createSipWebSocketServer(
     close() {
       for (const client of sockets.clients) client.terminate();
       server.closeAllConnections();
-      return closeServer(server);
+      return close();
     },
   };
 }

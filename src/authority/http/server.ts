@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { limits } from '../../base/limits.ts';
 import { pemCertificate } from '../../node/pem.ts';
+import { listenError } from '../../node/tls.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import type { FeedPage } from '../../ports/accounts.ts';
@@ -253,8 +254,7 @@ function sendJson(response: ServerResponse, value: unknown): void {
 function listen(server: Server, at: TransportAddress): Promise<Outcome<TransportAddress>> {
   return new Promise((resolve) => {
     const onError = (error: NodeJS.ErrnoException): void => {
-      const text = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message;
-      resolve(failure(`the authority cannot listen on ${at.address} port ${at.port}: ${text}`));
+      resolve(failure(listenError(at, error)));
     };
     server.once('error', onError);
     server.listen(at.port, at.address, () => {

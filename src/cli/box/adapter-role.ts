@@ -2,10 +2,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAdapter, type Adapter } from '../../adapter/adapter.ts';
-import type { Outcome } from '../../base/outcome.ts';
+import { failure, success, type Outcome } from '../../base/outcome.ts';
 import { createFeedFollower, type FeedFollower } from '../../node/feed-follower.ts';
 import { createIdentity } from '../../node/identity.ts';
+import { enrollNode } from '../../node/enrollment-node.ts';
+import type { HostStore } from '../../node/store.ts';
 import type { Settings } from '../../node/settings.ts';
+import type { SipListenError } from '../../node/sip-addresses.ts';
 import { createSipTransports } from '../../node/sip-transports.ts';
 import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
 import type { Flow } from '../../ports/flow.ts';
@@ -15,11 +18,12 @@ import { createKindRegistry } from '../../storage/kinds.ts';
 import { sipRegistrationKind } from '../../usages/sip/kind.ts';
 import { CommandError } from '../command.ts';
 import { createConfigurationKeeper } from './configuration-keeper.ts';
-import { loadMembership } from './membership.ts';
+import { loadMembership, saveNodeIdentity, type Membership } from './membership.ts';
+import { createNodeRenewal } from './node-renewal.ts';
 import { createOverlayRole } from './overlay-role.ts';
 import { addressFacing, isSpecific, ownHosts } from './own-addresses.ts';
 import { openBoxStore, type Platform } from './platform.ts';
-import { sipListeners } from './sip-listeners.ts';
+import { portSetting, sipListeners } from './sip-listeners.ts';
 import { lookupForAdmin } from './lookup.ts';
 import { version } from './version.ts';
 
@@ -38,12 +42,32 @@ export async function createAdapterRole(
   dir: string,
   platform: Platform,
 ): Promise<AdapterRole> {
-  const { clock, trace, verifier, signatures } = platform;
-  const membership = loadMembership(dir, verifier);
-  const { nodeKey, nodeCertificate, configuration } = membership;
+  const membership = loadMembership(dir, platform.verifier);
   const directory = join(dir, 'store');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const store = await openBoxStore(directory);
+  const undo: (() => Promise<void>)[] = [() => store.close()];
+  try {
+    return await assemble({ settings, dir, platform, membership, directory, store, undo });
+  } catch (error) {
+    for (const one of undo.reverse()) await one();
+    throw error;
+  }
+}
+
+async function assemble(parts: {
+  readonly settings: Settings;
+  readonly dir: string;
+  readonly platform: Platform;
+  readonly membership: Membership;
+  readonly directory: string;
+  readonly store: HostStore;
+  /** What a failure has to close; last first. */
+  readonly undo: (() => Promise<void>)[];
+}): Promise<AdapterRole> {
+  const { settings, dir, platform, membership, directory, store } = parts;
+  const { clock, trace, verifier, signatures } = platform;
+  const { nodeKey, nodeCertificate, configuration } = membership;
   const keeper = createConfigurationKeeper({ ...platform, dir, initial: configuration });
   const identity = createIdentity(nodeKey, nodeCertificate, [], signatures);
 
@@ -58,7 +82,7 @@ export async function createAdapterRole(
     password: membership.password,
     nodeCertificate,
     nodeKey,
-    keyType: settings.identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256',
+    keyType: keyTypeOf(settings),
   });
   if (!created.ok) throw new CommandError(storeAdvice(directory, created.error));
   const follower = created.value;
@@ -75,6 +99,7 @@ export async function createAdapterRole(
     kinds,
     onConfigUpdate: (update, done) => keeper.onConfigUpdate(update, done),
   });
+  parts.undo.push(overlayRole.stop);
   const { overlay } = overlayRole;
 
   const hosts = ownHosts(
@@ -111,6 +136,27 @@ export async function createAdapterRole(
     },
   });
 
+  const renewal = createNodeRenewal({
+    certificate: nodeCertificate,
+    clock,
+    trace,
+    async renew() {
+      const { enrollmentServers, rootCertificates } = keeper.current();
+      const enrolled = await enrollNode({
+        enrollmentUrl: enrollmentServers[0] ?? `${membership.url}/enroll`,
+        overlayName: membership.overlayName,
+        account: membership.account,
+        password: membership.password,
+        keyType: keyTypeOf(settings),
+        verifier,
+        rootCertificates,
+      });
+      if (!enrolled.ok) return failure(enrolled.error.text);
+      saveNodeIdentity(dir, enrolled.value.privateKey, enrolled.value.certificate.der);
+      return success(enrolled.value.certificate);
+    },
+  });
+
   keeper.onChange((config) => overlay.updateConfig(config));
   follower.onConfig((document) => keeper.offer(document, () => undefined));
   follower.onIdentity((aor, userIdentity) => {
@@ -125,7 +171,8 @@ export async function createAdapterRole(
     overlay,
     async start() {
       await transports.start().catch((error: unknown) => {
-        throw new CommandError(`SIP: ${(error as Error).message}`);
+        const { message, listener } = error as SipListenError;
+        throw new CommandError(`${message} (setting ${portSetting(listener)})`);
       });
       adapter.start();
       for (const { aor } of follower.accounts.accounts()) {
@@ -134,8 +181,10 @@ export async function createAdapterRole(
       }
       follower.start(keeper.current().sequence);
       overlayRole.join();
+      renewal.start();
     },
     async stop() {
+      renewal.stop();
       await new Promise<void>((resolve) => adapter.stop({ retire: false }, resolve));
       await transports.close();
       await overlayRole.stop();
@@ -150,6 +199,10 @@ export async function createAdapterRole(
     ring: () => ringOf(overlay.snapshot()),
     lookup: async (aor) => await lookupForAdmin(adapter, clock, aor),
   };
+}
+
+function keyTypeOf({ identity }: Settings): 'rsa' | 'ecdsa-p256' {
+  return identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256';
 }
 
 function enrollmentUrl(servers: readonly string[]): { enrollmentUrl?: string } {

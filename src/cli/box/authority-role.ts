@@ -25,14 +25,13 @@ export function authorityDirectory(dir: string): string {
   return join(dir, 'authority');
 }
 
-/** Opens the authority of the directory, or creates it with `create`. */
+/** Opens the authority of that directory, or creates it with `create`. */
 export async function createAuthorityRole(
   settings: Settings,
-  dir: string,
+  directory: string,
   platform: Platform,
   create?: NewOverlay,
 ): Promise<AuthorityRole> {
-  const directory = authorityDirectory(dir);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const store = await openBoxStore(directory);
   const { address, port, publicHost } = settings.authority;

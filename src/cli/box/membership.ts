@@ -1,11 +1,13 @@
 /** What makes this box a member of an overlay: its account, node key, certificate and the configuration. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
+import { bytesEqual } from '../../base/bytes.ts';
 import { parseOverlayDocument, type ParsedConfiguration } from '../../overlay-config/parse.ts';
 import type { Certificate, Verifier } from '../../ports/certificates.ts';
 import { writeFileAtomically } from '../../node/files.ts';
 import { loadPrivateKey, savePrivateKey } from '../../node/keys.ts';
+import { publicKeyDer } from '../../node/x509.ts';
 import { createXml } from '../../node/xml.ts';
 import { CommandError } from '../command.ts';
 
@@ -24,16 +26,17 @@ export interface Membership {
 const files = {
   account: 'account.json',
   key: 'node.key',
+  newKey: 'node.key.next',
   certificate: 'node.der',
   document: 'overlay.relo',
 };
 
-function directory(dir: string): string {
+export function membershipDirectory(dir: string): string {
   return join(dir, 'member');
 }
 
 export function isMember(dir: string): boolean {
-  return existsSync(join(directory(dir), files.certificate));
+  return existsSync(join(membershipDirectory(dir), files.certificate));
 }
 
 export interface NewMembership {
@@ -48,23 +51,29 @@ export interface NewMembership {
 
 /** Writes all files with mode 0600; the certificate last, because it marks the membership as complete. */
 export function saveMembership(dir: string, membership: NewMembership): void {
-  const folder = directory(dir);
+  const folder = membershipDirectory(dir);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { url, overlayName, account, password } = membership;
   const accountJson = JSON.stringify({ url, overlayName, account, password });
   writeFileAtomically(join(folder, files.account), `${accountJson}\n`, 0o600);
-  savePrivateKey(join(folder, files.key), membership.nodeKey);
   saveDocument(dir, membership.document);
-  saveNodeCertificate(dir, membership.certificateDer);
+  saveNodeIdentity(dir, membership.nodeKey, membership.certificateDer);
 }
 
-export function saveNodeCertificate(dir: string, der: Uint8Array): void {
-  writeFileAtomically(join(directory(dir), files.certificate), der, 0o600);
+/**
+ * Replaces key and certificate. The new key waits beside the old one until the certificate is in
+ * place: whatever moment the power fails at, there is a key for the certificate.
+ */
+export function saveNodeIdentity(dir: string, key: KeyObject, certificateDer: Uint8Array): void {
+  const folder = membershipDirectory(dir);
+  savePrivateKey(join(folder, files.newKey), key);
+  writeFileAtomically(join(folder, files.certificate), certificateDer, 0o600);
+  renameSync(join(folder, files.newKey), join(folder, files.key));
 }
 
 /** Keeps the configuration document byte for byte. */
 export function saveDocument(dir: string, document: Uint8Array): void {
-  writeFileAtomically(join(directory(dir), files.document), document, 0o600);
+  writeFileAtomically(join(membershipDirectory(dir), files.document), document, 0o600);
 }
 
 /** Rejects with CommandError that names the damaged file and what to do. */
@@ -75,22 +84,35 @@ export function loadMembership(dir: string, verifier: Verifier): Membership {
       2,
     );
   }
-  const folder = directory(dir);
+  const folder = membershipDirectory(dir);
   const damaged = (file: string, why: string): CommandError =>
     new CommandError(
       `${join(folder, file)} is damaged (${why}); move ${folder} away and join again with a new token`,
     );
   const account = readAccount(join(folder, files.account));
   if (account === undefined) throw damaged(files.account, 'not the account of a box');
-  const nodeKey = loadPrivateKey(join(folder, files.key));
-  if (!nodeKey.ok) throw damaged(files.key, nodeKey.error);
-  const certificate = verifier.parseCertificate(readFileSync(join(folder, files.certificate)));
+  const read = (file: string): Uint8Array => {
+    try {
+      return readFileSync(join(folder, file));
+    } catch (error) {
+      throw damaged(file, (error as Error).message);
+    }
+  };
+  const certificate = verifier.parseCertificate(read(files.certificate));
   if (!certificate.ok) throw damaged(files.certificate, certificate.error);
-  const configuration = parseDocument(
-    readFileSync(join(folder, files.document)),
-    verifier,
-    account.overlayName,
+  const { publicKey } = certificate.value;
+  const candidates = [files.key, files.newKey].map((file) => loadPrivateKey(join(folder, file)));
+  const nodeKey = candidates.find(
+    (key) => key.ok && bytesEqual(publicKeyDer(key.value), publicKey),
   );
+  if (nodeKey?.ok !== true) {
+    const [first] = candidates;
+    throw damaged(
+      files.key,
+      first?.ok === false ? first.error : 'it is not the key of the certificate',
+    );
+  }
+  const configuration = parseDocument(read(files.document), verifier, account.overlayName);
   if (typeof configuration === 'string') throw damaged(files.document, configuration);
   return { ...account, nodeKey: nodeKey.value, nodeCertificate: certificate.value, configuration };
 }

@@ -83,8 +83,15 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
       handshakeTimeoutMs,
       maxConnections,
     });
-    if (!listener.ok) throw new CommandError(`${what}: ${listener.error}`);
+    if (!listener.ok) {
+      await closeAll();
+      throw new CommandError(`${what}: ${listener.error}`);
+    }
     listeners.push(listener.value);
+  };
+  const closeAll = async (): Promise<void> => {
+    for (const listener of listeners) await listener.close(true);
+    keyLog?.close();
   };
   await listen(link.port, 'overlay links (link.port)', (connection) =>
     overlay.acceptLink(connection),
@@ -108,8 +115,7 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
     },
     async stop() {
       await new Promise<void>((resolve) => overlay.stop(resolve));
-      for (const listener of listeners) await listener.close(true);
-      keyLog?.close();
+      await closeAll();
     },
   };
 }

@@ -43,6 +43,17 @@ export async function sipListeners(
   }));
 }
 
+/** The setting that gives the port of a listener. */
+export function portSetting(listener: string): string {
+  const ofDefaults: Readonly<Record<string, string>> = {
+    udp: 'sip.port',
+    tcp: 'sip.port',
+    tls: 'sip.tlsPort',
+    ws: 'sip.wsPort',
+  };
+  return ofDefaults[listener] ?? 'sip.listeners';
+}
+
 const yearMs = 365 * 86_400_000;
 const renewBeforeMs = 30 * 86_400_000;
 

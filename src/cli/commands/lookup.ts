@@ -11,7 +11,11 @@ Example: chordial lookup bob@lab.example`;
 interface LookupAnswer {
   readonly aor: string;
   readonly local: readonly { readonly contact: string; readonly expiresInS: number }[];
-  readonly targets: readonly { readonly nodeId: string; readonly contactPrefs: string }[];
+  readonly targets: readonly {
+    readonly nodeId: string;
+    readonly prefs: { readonly sip: boolean; readonly sips: boolean; readonly q: number };
+  }[];
+  readonly external: readonly string[];
 }
 
 export const lookupCommand: Command = {
@@ -26,7 +30,11 @@ export const lookupCommand: Command = {
     const found = (await client.get(`/api/lookup?aor=${encodeURIComponent(aor)}`)) as LookupAnswer;
     const lines = [
       ...found.local.map((b) => `  phone at this box  ${b.contact}  expires in ${b.expiresInS} s`),
-      ...found.targets.map((t) => `  adapter ${t.nodeId}  ${t.contactPrefs}`),
+      ...found.targets.map(({ nodeId, prefs }) => {
+        const schemes = [...(prefs.sip ? ['sip'] : []), ...(prefs.sips ? ['sips'] : [])].join(', ');
+        return `  adapter ${nodeId}  ${schemes}  q ${prefs.q / 1000}`;
+      }),
+      ...found.external.map((uri) => `  forwarded to ${uri}`),
     ];
     print(parsed.json, found, [
       lines.length === 0 ? `${found.aor} is not registered` : found.aor,

@@ -1,9 +1,14 @@
 import { existsSync } from 'node:fs';
-import { rememberedFlags, settingsFiles, settingsOf } from '../data-dir.ts';
-import { initOverlay } from '../init-overlay.ts';
-import { parseCommand, print, type Command } from '../command.ts';
+import { join } from 'node:path';
+import type { Settings } from '../../node/settings.ts';
+import type { Box } from '../../main.ts';
+import { adminUrl } from '../admin-client.ts';
 import { authorityDirectory } from '../box/authority-role.ts';
+import { isMember } from '../box/membership.ts';
 import { machineAddresses, isSpecific } from '../box/own-addresses.ts';
+import { parseCommand, print, type Command } from '../command.ts';
+import { rememberedFlags, settingsOf } from '../data-dir.ts';
+import { initOverlay } from '../init-overlay.ts';
 import { runBox } from '../run-box.ts';
 import { newPassword } from './user.ts';
 
@@ -14,50 +19,142 @@ and prints what to type into a phone. After that: runs this box, like "chordial 
 
 Example: npm start`;
 
+interface NewAccount {
+  readonly name: string;
+  readonly password: string;
+}
+
 export const quickstartCommand: Command = {
   name: 'quickstart',
   summary: 'init on the first run, then start (what npm start does)',
   help,
   async run(args) {
     const parsed = parseCommand(args);
-    const isFirst =
-      settingsFiles(parsed.dir, []).length === 0 && !existsSync(authorityDirectory(parsed.dir));
-    const users = ['alice', 'bob'].map((name) => ({ name, password: newPassword() }));
+    const { dir, json } = parsed;
+    const isFirst = !existsSync(authorityDirectory(dir)) && !isMember(dir);
+    const accounts = ['alice', 'bob'].map((name) => ({ name, password: newPassword() }));
     if (isFirst) {
-      process.stderr.write('Creating the overlay: keys, certificates, accounts …\n');
+      progress('Creating the overlay: keys, certificates, accounts …');
       await initOverlay({
-        dir: parsed.dir,
+        dir,
         settings: settingsOf(parsed),
         remember: rememberedFlags(parsed.flags),
         bootstrap: [],
-        users,
+        users: accounts,
       });
     }
-    const settings = settingsOf(parsed);
-    return await runBox(settings, parsed.dir, async (box) => {
-      const [outward = '127.0.0.1'] = machineAddresses();
-      const host = isSpecific(settings.sip.address) ? settings.sip.address : outward;
-      const sip = settings.sip.port === 5060 ? host : `${host}:${settings.sip.port}`;
-      const dashboard = `http://${settings.admin.address}:${settings.admin.port}/`;
-      const token = isFirst ? await box.joinToken() : undefined;
-      const accounts = isFirst ? users : undefined;
-      print(parsed.json, { domain: settings.domain, sip, dashboard, token, accounts }, [
-        '',
-        `Chordial serves ${settings.domain}.`,
-        '',
-        `  SIP server   ${sip}   (UDP and TCP; TLS on ${settings.sip.tlsPort}, WebSocket on ${settings.sip.wsPort})`,
-        ...(accounts ?? []).map(
-          ({ name, password }) => `  account      ${name}   password ${password}`,
-        ),
-        ...(isFirst ? [] : ['  accounts     chordial user list']),
-        `  dashboard    ${dashboard}`,
-        token === undefined
-          ? '  next box     chordial token create'
-          : `  next box     chordial join ${token}`,
-        '',
-        `Type server, account and password into any SIP phone. Ctrl-C ends. Data: ${parsed.dir}`,
-        '',
-      ]);
-    });
+    const settings = withLogFile(settingsOf(parsed), dir);
+    progress(isFirst ? 'Starting …' : `Starting with what is in ${dir} …`);
+    let hasStarted = false;
+    try {
+      return await runBox(settings, dir, async (box) => {
+        hasStarted = true;
+        const report = await describe(settings, dir, box, isFirst ? accounts : undefined);
+        print(json, report.value, report.lines);
+      });
+    } catch (error) {
+      // Nobody would ever learn the passwords.
+      if (isFirst && !hasStarted) print(json, { accounts }, accountLines(settings, accounts));
+      throw error;
+    }
   },
 };
+
+function progress(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** On a terminal the log would bury what a person is to read. */
+function withLogFile(settings: Settings, dir: string): Settings {
+  if (settings.log.file !== '' || !process.stderr.isTTY) return settings;
+  return { ...settings, log: { ...settings.log, file: join(dir, 'chordial.log') } };
+}
+
+async function describe(
+  settings: Settings,
+  dir: string,
+  box: Box,
+  created: readonly NewAccount[] | undefined,
+): Promise<{ readonly value: object; readonly lines: readonly string[] }> {
+  const { domain, sip, log } = settings;
+  const [outward = '127.0.0.1'] = machineAddresses();
+  const host = isSpecific(sip.address) ? sip.address : outward;
+  const server =
+    sip.port === 5060 ? host : `${host.includes(':') ? `[${host}]` : host}:${sip.port}`;
+  const dashboard = `${adminUrl(settings)}/`;
+  const token = created === undefined ? undefined : await box.joinToken();
+  const join = token === undefined ? undefined : shell(`join ${token}`);
+  const users = box.authority?.admin.listUsers() as readonly { aor: string }[] | undefined;
+  const ports = [
+    ...(sip.port === 0 ? [] : [`UDP and TCP on ${sip.port}`]),
+    ...(sip.tlsPort === 0 ? [] : [`TLS on ${sip.tlsPort}`]),
+    ...(sip.wsPort === 0 ? [] : [`WebSocket on ${sip.wsPort}`]),
+  ];
+  const known = users === undefined ? [] : users.map((user) => user.aor);
+  const value = {
+    domain,
+    sip: server,
+    ports: { udp: sip.port, tcp: sip.port, tls: sip.tlsPort, ws: sip.wsPort },
+    dashboard,
+    firstRun: created !== undefined,
+    accounts: created?.map(({ name, password }) => ({
+      name,
+      address: `sip:${name}@${domain}`,
+      password,
+    })),
+    users: known,
+    token,
+    join,
+    dir,
+  };
+  const lines = [
+    '',
+    created === undefined
+      ? `Chordial serves ${domain} again, from the data in ${dir}.`
+      : `Chordial serves ${domain}. Everything is new, in ${dir}.`,
+    '',
+    `  SIP server   ${server}   (${ports.join(', ')})`,
+    ...(created === undefined
+      ? knownLines(dir, known, box.authority !== undefined)
+      : accountLines(settings, created)),
+    `  dashboard    ${dashboard}`,
+    ...nextBox(dir, join, box.authority !== undefined),
+    ...(log.file === '' ? [] : [`  log          ${log.file}`]),
+    '',
+    'Type server, account and password into any SIP phone. Ctrl-C ends.',
+    '',
+  ];
+  return { value, lines };
+}
+
+function accountLines(settings: Settings, accounts: readonly NewAccount[]): string[] {
+  return accounts.map(
+    ({ name, password }) =>
+      `  account      ${name.padEnd(6)} password ${password}   (sip:${name}@${settings.domain})`,
+  );
+}
+
+function knownLines(dir: string, known: readonly string[], isAuthority: boolean): string[] {
+  if (!isAuthority) return [];
+  const shown = known.slice(0, 5).join(', ') + (known.length > 5 ? `, … (${known.length})` : '');
+  return [
+    `  accounts     ${shown === '' ? `none; ${shell('user add NAME', dir)}` : shown}`,
+    `  password     a new one: ${shell('user passwd NAME', dir)}`,
+  ];
+}
+
+function nextBox(dir: string, join: string | undefined, isAuthority: boolean): string[] {
+  if (!isAuthority) return [];
+  if (join === undefined) return [`  next box     ${shell('token create', dir)}`];
+  return [
+    `  next box     ${join}`,
+    `               works once, for 24 hours; ${shell('token create', dir)} makes another`,
+  ];
+}
+
+/** How to call the program from here, on that data directory. */
+function shell(words: string, dir = '.chordial'): string {
+  const program = process.env['npm_execpath'] === undefined ? 'chordial' : 'npx chordial';
+  const isDefault = dir === (process.env['CHORDIAL_DIR'] ?? '.chordial');
+  return `${program} ${words}${isDefault || dir === '.chordial' ? '' : ` --dir ${dir}`}`;
+}

@@ -17,7 +17,9 @@ interface StatusAnswer {
   readonly roles: readonly string[];
   readonly nodeId?: string;
   readonly ring?: { readonly state: string; readonly links: readonly unknown[] };
-  readonly calls?: number;
+  readonly sip?: { readonly callsRinging: number; readonly bindings: number };
+  readonly authority?: { readonly connected: boolean; readonly accounts: number };
+  readonly users?: number;
   readonly registrations?: readonly {
     readonly aor: string;
     readonly bindings: number;
@@ -40,7 +42,15 @@ export const statusCommand: Command = {
       ...(status.ring === undefined
         ? []
         : [`ring: ${status.ring.state}, ${status.ring.links.length} links`]),
-      ...(status.calls === undefined ? [] : [`calls in progress: ${status.calls}`]),
+      ...(status.authority === undefined
+        ? []
+        : [
+            `authority: ${status.authority.connected ? 'connected' : 'away; known accounts go on to work'}, ${status.authority.accounts} accounts`,
+          ]),
+      ...(status.users === undefined ? [] : [`users: ${status.users}`]),
+      ...(status.sip === undefined
+        ? []
+        : [`phones: ${status.sip.bindings}, calls ringing: ${status.sip.callsRinging}`]),
       ...registrations.map((r) => `  ${r.aor}  phones: ${r.bindings}  overlay: ${r.overlay}`),
     ]);
     return status.health === 'ok' ? 0 : 1;

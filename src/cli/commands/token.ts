@@ -15,7 +15,6 @@ interface ListedToken {
   readonly id: string;
   readonly usesLeft: number;
   readonly expiresMs: number;
-  readonly revoked: boolean;
 }
 
 export const tokenCommand: Command = {
@@ -49,7 +48,7 @@ export const tokenCommand: Command = {
         const tokens = (await client.get('/api/tokens')) as ListedToken[];
         const lines = tokens.map(
           (token) =>
-            `${token.id}  uses left: ${token.usesLeft}  ${token.revoked ? 'revoked' : `expires ${new Date(token.expiresMs).toISOString()}`}`,
+            `${token.id}  uses left: ${token.usesLeft}  expires ${new Date(token.expiresMs).toISOString()}`,
         );
         print(parsed.json, tokens, lines.length === 0 ? ['no tokens'] : lines);
         return 0;
