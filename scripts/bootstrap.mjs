@@ -19,6 +19,7 @@ const scripts = {
   sim: 'scripts/sim.ts',
   bench: 'bench/bench.ts',
   fuzz: 'scripts/fuzz.ts',
+  mutate: 'scripts/mutate.ts',
 };
 
 process.chdir(root);
