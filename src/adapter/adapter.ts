@@ -146,6 +146,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       server.receive(flow, bytes);
     },
     closed: (flow) => server.flowClosed(flow),
+    interrupted: (flow) => server.flowInterrupted(flow),
   });
   const hops = createOverlayHops({
     nodeId: overlay.nodeId,

@@ -46,10 +46,14 @@ export interface OverlayFlowsDeps {
   readonly trace: Trace;
   message(flow: OverlayFlow, bytes: Uint8Array): void;
   closed(flow: OverlayFlow, reason: string): void;
+  /** A connection broke, the flow looks for another: what was sent of late may not have arrived. */
+  interrupted(flow: OverlayFlow): void;
 }
 
 /** A lost connection is made again at once when it was used this recently: beyond Timer C nothing waits. */
 const reconnectWithinMs = 190_000;
+/** A connection that lives no longer than this is not worth another one. */
+const shortLifeMs = 1000;
 
 interface FlowState {
   readonly flow: OverlayFlow;
@@ -57,6 +61,8 @@ interface FlowState {
   local: TransportAddress;
   remote: TransportAddress;
   lastUsedMs: number;
+  /** When a connection was last made again; 0 before. */
+  reconnectedMs: number;
   /** Messages that wait for the new connection. */
   waiting: Uint8Array[];
   waitingBytes: number;
@@ -108,6 +114,7 @@ export function createOverlayFlows(deps: OverlayFlowsDeps): OverlayFlows {
       local: nowhere,
       remote: nowhere,
       lastUsedMs: clock.monotonicMs(),
+      reconnectedMs: 0,
       waiting: [],
       waitingBytes: 0,
       giveUp: undefined,
@@ -164,6 +171,7 @@ export function createOverlayFlows(deps: OverlayFlowsDeps): OverlayFlows {
       if (state.closed) return;
       // The other side may have connected meanwhile.
       const connection = outcome.ok ? outcome.value : liveConnection(state);
+      state.reconnectedMs = clock.monotonicMs();
       if (connection !== undefined) use(state, connection);
       else end(state, outcome.ok ? '' : outcome.error.text);
     });
@@ -192,11 +200,17 @@ export function createOverlayFlows(deps: OverlayFlowsDeps): OverlayFlows {
   function lost(state: FlowState, connection: SipConnection, reason: string): void {
     if (state.connection !== connection) return;
     state.connection = undefined;
-    if (state.closed || stopped || liveConnection(state) !== undefined) return;
-    const unusedMs = clock.monotonicMs() - state.lastUsedMs;
+    if (state.closed || stopped) return;
+    const nowMs = clock.monotonicMs();
+    const unusedMs = nowMs - state.lastUsedMs;
     if (reason === 'idle' || unusedMs > reconnectWithinMs) return;
+    if (state.reconnectedMs > 0 && nowMs - state.reconnectedMs < shortLifeMs) {
+      end(state, reason);
+      return;
+    }
     // Transactions may wait on this flow: either it works again soon, or they must be told.
-    reconnect(state);
+    deps.interrupted(state.flow);
+    if (liveConnection(state) === undefined) reconnect(state);
   }
 
   return {

@@ -119,16 +119,19 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       return false;
     }
     const bindings = retiring ? [] : (entry.proposed ?? location.bindings(entry.aor));
-    const desired = registrationFor(entry.aor, bindings, overlay.nodeId);
     const identity = deps.identityFor(entry.aor);
     if (identity !== undefined) host(entry, identity);
-    if (desired === undefined) return withdraw(entry, identity, release);
     const key = identity?.certificate.nodeIds[0];
-    if (identity === undefined || key === undefined) {
+    if (bindings.length > 0 && (identity === undefined || key === undefined)) {
       entry.state = 'no-identity';
       settle(entry, 'failed');
-      retryLater(entry);
+      // Its coming is announced; this is for the case that the announcement was missed.
+      queue.plan(entry, longestBackoffMs * (0.5 + randomUnit(random) / 2));
       return false;
+    }
+    const desired = registrationFor(entry.aor, bindings, overlay.nodeId);
+    if (identity === undefined || key === undefined || desired === undefined) {
+      return withdraw(entry, identity, release);
     }
     const hash = recordHash(desired);
     const waitMs = untilRefreshMs(entry, hash, identity);

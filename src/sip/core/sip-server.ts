@@ -52,6 +52,8 @@ export interface SipServer {
   /** One whole message as framed by the transport. */
   receive(flow: Flow, bytes: Uint8Array): void;
   flowClosed(flow: Flow): void;
+  /** The flow goes on over another connection; what was under way may be lost. */
+  flowInterrupted(flow: Flow): void;
   /**
    * Refuses new calls and registrations from now on (503) and makes the location table durable;
    * established calls are not torn down, their requests still pass. `done` when durable.
@@ -144,6 +146,9 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     flowClosed(flow) {
       if (flow.transport !== 'udp') location.flowClosed(flow.id);
       layer.flowClosed(flow);
+    },
+    flowInterrupted(flow) {
+      layer.flowInterrupted(flow);
     },
     stop(done) {
       stopping = true;

@@ -83,7 +83,7 @@ export function startBranch(
         },
         failed: (kind) => {
           if (current !== client) return;
-          tryNext(own(kind === 'timeout' ? timedOut : transportFailed));
+          tryNext(own(kind === 'timeout' ? timedOut : lostOn(way)));
         },
       },
     });
@@ -186,7 +186,13 @@ export function startBranch(
 const timedOut = sipFailure(408, 'Request Timeout');
 /** A transport error counts as 503 (RFC 3261 §16.9); the caller then sees 500. */
 const transportFailed = sipFailure(503, 'Service Unavailable');
+/** The other adapter is gone, and with it the phones behind it. */
+const nodeLost = sipFailure(480, 'Temporarily Unavailable');
 const terminated = sipFailure(487, 'Request Terminated');
+
+function lostOn(way: ProxyTarget): SipFailure {
+  return way.side === 'overlay' ? nodeLost : transportFailed;
+}
 
 function own(failure: SipFailure): BranchFinal {
   return { status: failure.status, response: undefined, failure };

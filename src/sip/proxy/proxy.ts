@@ -114,7 +114,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       transaction,
       plan,
       breadth,
-      lookedUp: direct === undefined,
+      lookedUp: direct === undefined && !sender.fromOverlay,
       answered(status) {
         if (isInvite) ringing--;
         answers[Math.trunc(status / 100) - 2]?.add();

@@ -13,7 +13,10 @@ export interface ContextOptions {
   readonly plan: ForwardPlan;
   /** Branches that may be pending together. RFC 5393 §5.3.3. */
   readonly breadth: number;
-  /** The targets come from a lookup: a dead flow (430) is then no news for the caller, it gets 480. */
+  /**
+   * The targets come from a lookup, and a phone asks: a dead flow (430) is no news for it, it gets 480.
+   * Another adapter is told, as it may know other ways to the same phone (RFC 5626 §5.3).
+   */
   readonly lookedUp: boolean;
   /** Called once, when the last branch is over. */
   closed(): void;

@@ -13,6 +13,8 @@ export interface ClientMachine extends ClientTransaction {
   received(response: SipResponse): void;
   /** The flow is gone. */
   flowLost(): void;
+  /** The flow has lost what was under way: the request once more, while it waits for its end. */
+  resend(): void;
 }
 
 /** How a machine reaches back into the layer. */
@@ -92,6 +94,12 @@ export class InviteClient implements ClientMachine {
   flowLost(): void {
     if (this.pending) this.#fail('transport');
     else if (this.#state !== 'accepted') this.#terminate();
+  }
+
+  resend(): void {
+    if (!this.pending) return;
+    this.#context.counters.retransmitsSent.add();
+    this.flow.send(this.request.toBytes());
   }
 
   #startTimerA(): void {

@@ -91,6 +91,12 @@ export class NonInviteClient implements ClientMachine {
     else this.#terminate();
   }
 
+  resend(): void {
+    if (!this.pending) return;
+    this.#context.counters.retransmitsSent.add();
+    this.flow.send(this.request.toBytes());
+  }
+
   /** T1 doubling to T2; every T2 once a provisional response came (§17.1.2.2). */
   #startTimerE(): void {
     this.#timerE = this.#context.timers.after(this.#intervalMs, () => {

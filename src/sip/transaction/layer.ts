@@ -305,6 +305,10 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       const lost = clientsByFlow.get(flow);
       if (lost !== undefined) for (const machine of [...lost]) machine.flowLost();
     },
+    flowInterrupted(flow) {
+      const waiting = clientsByFlow.get(flow);
+      if (waiting !== undefined) for (const machine of [...waiting]) machine.resend();
+    },
     get size() {
       return servers.size + clients.size;
     },

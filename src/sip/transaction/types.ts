@@ -107,6 +107,11 @@ export interface TransactionLayer {
   ): void;
   /** A flow is gone: its client transactions fail, its server transactions look for another way. */
   flowClosed(flow: Flow): void;
+  /**
+   * The flow goes on, but what was under way may be lost. Requests without a final response are sent
+   * again, which their servers take for retransmissions.
+   */
+  flowInterrupted(flow: Flow): void;
   /** Transactions alive, both sides. */
   readonly size: number;
 }

@@ -224,8 +224,68 @@ test('a peer that is stopped with its connection open is noticed within 2 s of a
   s.world.clock.run(2050);
   s.a.response(100);
   const answer = s.a.take();
-  assert.ok(answer.kind === 'response' && answer.status === 500);
+  assert.ok(answer.kind === 'response' && answer.status === 480);
   assert.equal(s.one.adapter.snapshot().connections.avoided[0]?.nodeId, s.two.node);
+});
+
+test('the connection is lost before the other adapter has read the INVITE: it is sent again', () => {
+  const s = scene();
+  establish(s, { callId: 'c1' });
+  s.world.ring.frozen.add(s.two.node);
+  s.a.send(message(s.a, { callId: 'c2' }));
+  s.world.clock.run(100);
+  assert.equal(s.b.waiting, 0);
+  s.world.ring.frozen.delete(s.two.node);
+  for (const link of s.world.ring.links) link.cut();
+  s.world.clock.run(100);
+  const invite = s.b.request('INVITE');
+  assert.equal(invite.callId, 'c2');
+  s.b.reply(invite, 486);
+  s.world.clock.run(20);
+  s.a.response(100);
+  s.a.response(486);
+  s.b.request('ACK');
+  assert.equal(s.b.waiting, 0);
+});
+
+test('the connection is lost under a call attempt and the node is gone: 480', () => {
+  const s = scene();
+  establish(s, { callId: 'c1' });
+  s.a.send(message(s.a, { callId: 'c2' }));
+  s.world.clock.run(20);
+  s.a.response(100);
+  s.world.ring.dead.add(s.two.node);
+  s.two.adapter.stop({ retire: false }, () => undefined);
+  s.world.clock.run(2100);
+  s.a.response(480);
+});
+
+test('a phone whose connection is gone is tried at its other place, else the caller gets 480', () => {
+  const s = scene();
+  const three = s.world.box(3);
+  const old = s.two.phone('192.0.2.40');
+  const moved = three.phone('192.0.2.50', 'tcp');
+  const contact = (phone: FakePhone) => `<sip:carol@${phone.flow.remote.address}:5062>;${uuid}`;
+  register(s.world.clock, old, 'carol', { contact: contact(old) });
+  s.world.clock.run(6000);
+  register(s.world.clock, moved, 'carol', { contact: contact(moved) });
+  moved.drop();
+  const uri = `sip:carol@${domain}`;
+  s.a.send(message(s.a, { uri, to: `<${uri}>`, callId: 'c1' }));
+  s.world.clock.run(50);
+  old.reply(old.request('INVITE'), 486);
+  s.world.clock.run(50);
+  s.a.response(100);
+  s.a.response(486);
+
+  const only = s.two.phone('192.0.2.60', 'tcp');
+  register(s.world.clock, only, 'dave');
+  only.drop();
+  const dave = `sip:dave@${domain}`;
+  s.a.send(message(s.a, { uri: dave, to: `<${dave}>`, callId: 'c2' }));
+  s.world.clock.run(50);
+  s.a.response(100);
+  s.a.response(480);
 });
 
 test('local and remote phones ring in the same step', () => {
