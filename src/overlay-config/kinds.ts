@@ -10,13 +10,17 @@ import { base64Value, integerValue, refuse } from './values.ts';
 /** One `<kind-block>`: the Kind, the signed bytes and the signature over them. */
 export interface KindBlock {
   readonly parameters: KindParameters;
-  /** The `<kind>` element as received. */
+  /** The `<kind-block>` element as received. */
+  readonly whole: XmlElement;
+  /** The `<kind>` element in it. */
   readonly element: XmlElement;
   /** Wire form of the SecurityBlock in `<kind-signature>`. */
   readonly signature: Uint8Array;
 }
 
 const largestInt = 0x7fff_ffff;
+/** RFC 6940 §14.6. */
+const firstPrivateKind = 0xf000_0001;
 const dataModels: readonly string[] = ['SINGLE', 'ARRAY', 'DICTIONARY'] satisfies DataModel[];
 const accessControls: readonly string[] = [
   'USER-MATCH',
@@ -45,14 +49,22 @@ export function readKindBlocks(configuration: XmlElement): readonly KindBlock[] 
   });
 }
 
-function readKindBlock(block: XmlElement): KindBlock {
+/** @throws ConfigRefusal */
+export function readKindBlock(block: XmlElement): KindBlock {
   const element = requiredChild(block, namespaces.base, 'kind');
   const signature = requiredChild(block, namespaces.base, 'kind-signature');
   return {
     parameters: readKind(element),
+    whole: block,
     element,
     signature: base64Value('<kind-signature>', signature.text),
   };
+}
+
+/** What is odd about a Kind that is accepted nevertheless; for the log. */
+export function kindWarning({ kind, name }: KindParameters): string | undefined {
+  if (name !== undefined || kind >= firstPrivateKind) return undefined;
+  return `Kind ${kind} is neither registered nor private (0xf0000001 to 0xfffffffe)`;
 }
 
 function readKind(element: XmlElement): KindParameters {

@@ -12,6 +12,17 @@ export const namespaces = {
 /** Values that `mandatory-extension` may name here; compared exactly, case included. RFC 6940 §11.1. */
 export const supportedExtensions: readonly string[] = Object.values(namespaces);
 
+/** Names of the registries that stand for experiments. RFC 6940 §14.3, §14.4, §14.7, §14.11. */
+export const experimentalNames: readonly string[] = [
+  'EXP-OVERLAY',
+  'EXP-MATCH',
+  'EXP-DATA',
+  'EXP-PROTOCOL',
+];
+
+/** Extension of a file that holds a configuration document. RFC 6940 §14.16. */
+export const overlayDocumentExtension = 'relo';
+
 /** Media type of a configuration document. RFC 6940 §11.1. */
 export const overlayDocumentMediaType = 'application/p2p-overlay+xml';
 

@@ -6,8 +6,9 @@ import type { Certificate, Verifier } from '../ports/certificates.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
 import type { Xml, XmlElement } from '../ports/xml.ts';
 import { attribute, childrenNamed, optionalChild, requiredAttribute, tag } from './elements.ts';
-import { readKindBlocks } from './kinds.ts';
-import { namespaces, supportedExtensions } from './names.ts';
+import { checkConfigurationShape, checkOverlayShape } from './grammar.ts';
+import { kindWarning, readKindBlocks } from './kinds.ts';
+import { experimentalNames, namespaces, supportedExtensions } from './names.ts';
 import { isNewerSequence, sequenceModulus } from './sequence.ts';
 import {
   base64Value,
@@ -26,14 +27,16 @@ export interface ParsedConfiguration {
   readonly signedBytes: Uint8Array;
   /** Wire forms of the SecurityBlocks in the `<signature>` elements that follow. */
   readonly signatures: readonly Uint8Array[];
-  /** Signed bytes and wire form of the SecurityBlock of each Kind. */
-  readonly kindSignatures: readonly {
-    readonly kind: number;
-    readonly signedBytes: Uint8Array;
-    readonly signature: Uint8Array;
-  }[];
+  readonly kindSignatures: readonly KindSignature[];
   /** Things that were passed over; for the log. */
   readonly warnings: readonly string[];
+}
+
+/** The signature of one Kind: what it covers, and the wire form of its SecurityBlock. */
+export interface KindSignature {
+  readonly kind: number;
+  readonly signedBytes: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /**
@@ -84,16 +87,25 @@ function readOverlay(
   if (root.name !== 'overlay' || root.namespace !== namespaces.base) {
     refuse(tag(root.name), `must be <overlay> of the namespace ${namespaces.base}`);
   }
+  checkOverlayShape(root);
   const chosen = chooseConfiguration(root, overlayName);
   const element = root.children[chosen] as XmlElement;
+  checkConfigurationShape(element);
   const warnings: string[] = [];
   const kindBlocks = readKindBlocks(element);
+  for (const { parameters } of kindBlocks) {
+    const warning = kindWarning(parameters);
+    if (warning !== undefined) warnings.push(warning);
+  }
   const bytesOf = (part: XmlElement): Uint8Array => document.subarray(part.start, part.end);
   return {
     config: {
       ...readConfiguration(element, verifier, warnings),
       document,
-      requiredKinds: kindBlocks.map((block) => block.parameters),
+      requiredKinds: kindBlocks.map(({ parameters, whole }) => ({
+        ...parameters,
+        block: bytesOf(whole),
+      })),
     },
     signedBytes: bytesOf(element),
     signatures: readSignatures(root, chosen),
@@ -205,7 +217,7 @@ function readConfiguration(
       expiration === undefined
         ? undefined
         : dateTimeValue('<configuration> attribute expiration', expiration),
-    topologyPlugin: one('topology-plugin') ?? 'CHORD-RELOAD',
+    topologyPlugin: operational('<topology-plugin>', one('topology-plugin') ?? 'CHORD-RELOAD'),
     nodeIdLength,
     rootCertificates,
     enrollmentServers: texts('enrollment-server', limits.overlayConfig.listEntries).map(httpsUrl),
@@ -218,7 +230,10 @@ function readConfiguration(
     maxMessageSize: integer('max-message-size', 5000, [1, 0xffff_ffff]),
     initialTtl: integer('initial-ttl', 100, [1, 255]),
     reliabilityTimerMs: integer('overlay-reliability-timer', 3000, [200, 0x7fff_ffff]),
-    overlayLinkProtocols: linkProtocols.length === 0 ? ['TLS'] : linkProtocols,
+    overlayLinkProtocols:
+      linkProtocols.length === 0
+        ? ['TLS']
+        : linkProtocols.map((name) => operational('<overlay-link-protocol>', name)),
     configurationSigners: nodeIds('configuration-signer'),
     kindSigners: nodeIds('kind-signer'),
     badNodes: nodeIds('bad-node'),
@@ -243,6 +258,12 @@ function readRoots(
     else warnings.push(`<root-cert> passed over: ${certificate.error}`);
   }
   return roots;
+}
+
+/** Names that RFC 6940 §14 keeps for experiments must not be used in operation. */
+function operational(where: string, name: string): string {
+  if (experimentalNames.includes(name)) refuse(where, `${name} is for experiments only`);
+  return name;
 }
 
 function httpsUrl(text: string): string {

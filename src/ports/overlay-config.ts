@@ -49,6 +49,8 @@ export interface KindParameters {
   readonly maxCount: number;
   readonly maxSizeBytes: number;
   readonly maxNodeMultiple: number | undefined;
+  /** The `<kind-block>` exactly as received, signature included; absent for Kinds from elsewhere. */
+  readonly block?: Uint8Array;
 }
 
 export type DataModel = 'SINGLE' | 'ARRAY' | 'DICTIONARY';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unsupportedRequirement } from '../../../src/overlay-config/parse.ts';
 import type { OverlayConfig } from '../../../src/ports/overlay-config.ts';
-import { config, document, parse, refusal, rootBase64 } from './support.ts';
+import { bytesOf, config, document, parse, refusal, rootBase64 } from './support.ts';
 
 function refused(content: string, pattern: RegExp, attributes = ''): void {
   const outcome = refusal(content, attributes);
@@ -255,8 +255,10 @@ test('an element that must be single is refused twice, by name', () => {
 });
 
 test('[R6940-11.1-39][R6940-11.1-41][R6940-11.1-49] a Kind has its four elements and a signature', () => {
-  assert.deepEqual(config(kind('id="4026531841"', arrayKind)).requiredKinds, [
+  const whole = kind('id="4026531841"', arrayKind);
+  assert.deepEqual(config(whole).requiredKinds, [
     {
+      block: bytesOf(whole.replaceAll(/<\/?required-kinds>/g, '')),
       kind: 0xf0000001,
       name: undefined,
       dataModel: 'ARRAY',
