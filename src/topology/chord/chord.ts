@@ -167,10 +167,11 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     trace.log('info', 'chord-peer-leaves', { node: from });
     learner.hint(named.value.slice(0, 8), from);
     learner.avoid(from, timing.avoidLeftMs);
+    const wasRoutable = peer.heard;
     peer.heard = false;
     peer.admitted = false;
     peers.touch();
-    lostPeer(from);
+    lostPeer(from, wasRoutable);
     return answer;
   }
 
@@ -190,9 +191,9 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
   }
 
   /** A member is gone or treated as gone: repair, then look for better ones. */
-  function lostPeer(id: NodeId): void {
+  function lostPeer(id: NodeId, wasRoutable: boolean): void {
     settle(true);
-    fingers.lost(id);
+    if (wasRoutable) fingers.lost(id);
     joiner.step();
     learner.pursue();
   }
@@ -216,7 +217,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       peer.down = true;
       peers.touch();
       trace.log('info', 'chord-peer-silent', { node: id });
-      lostPeer(id);
+      lostPeer(id, peer.heard);
     });
   }
 
@@ -294,13 +295,14 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       joiner.step();
     },
     linkDown(id) {
-      if (peers.get(id) === undefined) return;
+      const peer = peers.get(id);
+      if (peer === undefined) return;
       peers.delete(id);
       learner.linkDown(id);
       learner.avoid(id, timing.avoidLostMs);
       admission.linkDown(id);
       leaving?.linkDown(id);
-      lostPeer(id);
+      lostPeer(id, peer.heard);
     },
     linkSuspect(id, suspect) {
       const peer = peers.get(id);

@@ -7,11 +7,11 @@ import type { NodeId } from '../../base/ids.ts';
 import type { Timer } from '../../ports/clock.ts';
 import { randomUnit } from '../../ports/random.ts';
 import type { TopologyHost } from '../plugin.ts';
-import { isWellPlaced } from './finger-table.ts';
+import { isWellPlaced, placeLength, placeOf, placeStart, type Place } from './finger-table.ts';
 import type { Learner } from './learn.ts';
 import { showsWholeRing } from './neighbor-table.ts';
 import type { PeerTable } from './peers.ts';
-import { addOffset, fingerIndex, fingerStart, idBits, inRange } from './ring.ts';
+import { addOffset, idBits, inRange } from './ring.ts';
 import { timing } from './timing.ts';
 import { limits } from '../../base/limits.ts';
 
@@ -35,31 +35,32 @@ export function createFingerSearch(
   inRing: () => boolean,
 ): FingerSearch {
   const { clock, self } = host;
-  /** Owner found for the start of a range since the last change, although it lies further on. */
-  const settled = new Map<number, NodeId>();
+  /** Owner found for the start of a place since the last change, although it lies further on. */
+  const settled = new Map<Place, NodeId>();
   let settleTimer: Timer | undefined;
   let settleMs: number = timing.fingerSettleMs;
   let periodTimer: Timer | undefined;
   const searches = host.trace.counter('chord_finger_searches_total');
 
-  /** Entries whose range is not in sight of the Neighbor Table. */
-  function distant(): number[] {
+  /** Places that are not in sight of the Neighbor Table, the farthest entry first. */
+  function distant(): Place[] {
     const neighbors = peers.neighbors();
     if (showsWholeRing(neighbors, neighborsPerSide)) return [];
     const lastSuccessor = neighbors.successors.at(-1) as NodeId;
-    const found: number[] = [];
-    const { size } = peers.fingers();
-    for (let index = 1; index <= size; index++) {
-      if (inRange(self, fingerStart(self, index), lastSuccessor)) break;
-      found.push(index);
+    const found: Place[] = [];
+    const fingers = peers.fingers();
+    for (let index = 1; index <= fingers.size; index++) {
+      for (const place of fingers.places(index)) {
+        if (!inRange(self, addOffset(self, placeStart(place)), lastSuccessor)) found.push(place);
+      }
     }
     return found;
   }
 
-  function needsSearch(index: number): boolean {
-    const held = peers.fingers().entry(index);
-    if (held !== undefined && isWellPlaced(self, index, held)) return false;
-    return held === undefined || settled.get(index) !== held;
+  function needsSearch(place: Place): boolean {
+    const held = peers.fingers().at(place);
+    if (held !== undefined && isWellPlaced(self, place, held)) return false;
+    return held === undefined || settled.get(place) !== held;
   }
 
   function initial(done: () => void): void {
@@ -72,38 +73,38 @@ export function createFingerSearch(
       clock.after('chord-no-fingers', 0, done);
       return;
     }
-    for (const index of wanted) {
+    for (const place of wanted) {
       searches.add();
-      const target = { kind: 'resource', resource: fingerStart(self, index) } as const;
+      const resource = addOffset(self, placeStart(place));
+      const target = { kind: 'resource', resource } as const;
       host.attach(target, { sendUpdate: true }, (outcome) => {
         if (outcome.ok) {
           const peer = peers.get(outcome.value);
           if (peer !== undefined) peer.ours = true;
-          settled.set(index, outcome.value);
+          settled.set(place, outcome.value);
         }
         ended();
       });
     }
   }
 
-  /** Pings into the range and attaches to the answerer when it belongs there. */
-  function search(index: number, offset: bigint): void {
+  /** Pings into the place and attaches to the answerer when it belongs there. */
+  function search(place: Place, offset: bigint): void {
     searches.add();
     host.pingResource(addOffset(self, offset), undefined, (outcome) => {
       if (!outcome.ok || !inRing()) return;
       const id = outcome.value;
       const known = peers.get(id);
-      if (fingerIndex(self, id) !== index || known?.heard === true) settled.set(index, id);
+      if (placeOf(self, id) !== place || known?.heard === true) settled.set(place, id);
       else if (known === undefined) learner.attach(id, undefined);
+      else learner.ask(id);
     });
   }
-
-  const startOffset = (index: number): bigint => 1n << BigInt(idBits - index);
 
   function settle(): void {
     settleTimer = undefined;
     if (!inRing()) return;
-    for (const index of distant()) if (needsSearch(index)) search(index, startOffset(index));
+    for (const place of distant()) if (needsSearch(place)) search(place, placeStart(place));
     if (settleMs >= timing.fingerSettleMaxMs) return;
     settleMs *= 2;
     settleTimer = clock.after('chord-fingers', jittered(settleMs), settle);
@@ -113,18 +114,17 @@ export function createFingerSearch(
   function periodic(): void {
     armPeriod();
     if (!inRing()) return;
-    for (const index of distant()) {
-      if (peers.fingers().entry(index) !== undefined || randomUnit(host.random) < 0.5) continue;
-      search(index, randomOffset(index));
+    for (const place of distant()) {
+      if (peers.fingers().at(place) !== undefined || randomUnit(host.random) < 0.5) continue;
+      search(place, randomOffset(place));
       return;
     }
   }
 
-  function randomOffset(index: number): bigint {
-    const start = startOffset(index);
+  function randomOffset(place: Place): bigint {
     let random = 0n;
     for (let i = 0; i < idBits / 32; i++) random = (random << 32n) | BigInt(host.random.u32());
-    return start + (random & (start - 1n));
+    return placeStart(place) + (random & (placeLength(place) - 1n));
   }
 
   function jittered(ms: number): number {
@@ -145,11 +145,11 @@ export function createFingerSearch(
       settleTimer = clock.after('chord-fingers', jittered(settleMs), settle);
     },
     lost(id) {
-      const index = fingerIndex(self, id);
-      settled.delete(index);
+      const place = placeOf(self, id);
+      settled.delete(place);
       if (!host.config().chordReactive || !inRing()) return;
-      if (peers.fingers().entry(index) !== undefined || !distant().includes(index)) return;
-      search(index, randomOffset(index));
+      if (peers.fingers().at(place) !== undefined || !distant().includes(place)) return;
+      search(place, randomOffset(place));
     },
     begin() {
       periodTimer?.cancel();

@@ -26,6 +26,8 @@ export interface Learner {
   missing(tries: number): readonly NodeId[];
   /** Attaches to one node; false when it is linked, avoided, being attached, or too many are. */
   attach(id: NodeId, via: NodeId | undefined, done?: (linked: boolean) => void): boolean;
+  /** Asks a linked node that says nothing for its tables. */
+  ask(id: NodeId): void;
   /** Nodes named by one that is leaving; considered until it is gone. */
   hint(ids: readonly NodeId[], from: NodeId): void;
   /** The node is to be left alone for a while. */
@@ -162,6 +164,10 @@ export function createLearner(
     }
     if (clock.monotonicMs() - since < timing.nudgeMs) return;
     note(id);
+    ask(id);
+  }
+
+  function ask(id: NodeId): void {
     const body = encodeToBytes(routeQueryReq, {
       sendUpdate: true,
       destination: { type: 'node', nodeId: id },
@@ -230,6 +236,7 @@ export function createLearner(
       ...wanted((id) => (avoided.get(id)?.failures ?? 0) >= tries && isAvoided(id)).keys(),
     ],
     attach,
+    ask,
     avoid: (id, forMs) => setAvoided(id, forMs, avoided.get(id)?.failures ?? 0),
     hint(ids, from) {
       if (hints.size < attachesAtOnce) hints.set(from, ids);

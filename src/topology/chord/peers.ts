@@ -5,15 +5,15 @@
  */
 import type { NodeId, ResourceId } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
-import { fingerTable, type FingerTable } from './finger-table.ts';
+import { fingerTable, placeOf, type FingerTable, type Place } from './finger-table.ts';
 import { nearest, noNeighbors, type Neighbors } from './neighbor-table.ts';
-import { fingerIndex, inRange } from './ring.ts';
+import { inRange } from './ring.ts';
 
 /** One linked node. */
 export interface Peer {
   readonly id: NodeId;
   /** Which of our finger ranges holds it. */
-  readonly fingerIndex: number;
+  readonly place: Place;
   /** An Update came over this link: usable for transit. */
   heard: boolean;
   /** We admitted it by a Join; it is our predecessor even before its first Update. */
@@ -93,7 +93,7 @@ export function createPeerTable(self: NodeId): PeerTable {
     add(id) {
       let peer = peers.get(id);
       if (peer === undefined) {
-        peer = newPeer(id, fingerIndex(self, id));
+        peer = newPeer(id, placeOf(self, id));
         peers.set(id, peer);
       }
       return peer;
@@ -117,7 +117,7 @@ export function createPeerTable(self: NodeId): PeerTable {
       fingers ??= fingerTable(
         self,
         routable,
-        (id) => peers.get(id)?.fingerIndex ?? 0,
+        (id) => peers.get(id)?.place ?? 0,
         neighbors.successors.at(-1),
       );
       return fingers;
@@ -139,10 +139,10 @@ export function isMember(peer: Peer): boolean {
   return (peer.heard || peer.admitted) && !peer.down;
 }
 
-function newPeer(id: NodeId, index: number): Peer {
+function newPeer(id: NodeId, place: Place): Peer {
   return {
     id,
-    fingerIndex: index,
+    place,
     heard: false,
     admitted: false,
     suspect: false,

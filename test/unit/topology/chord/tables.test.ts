@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NodeId, ResourceId } from '../../../../src/base/ids.ts';
-import { fingerTable } from '../../../../src/topology/chord/finger-table.ts';
+import {
+  entryOf,
+  fingerTable,
+  placeLength,
+  placeOf,
+  placeStart,
+} from '../../../../src/topology/chord/finger-table.ts';
 import { nearest, showsWholeRing } from '../../../../src/topology/chord/neighbor-table.ts';
 import { createPeerTable, type PeerTable } from '../../../../src/topology/chord/peers.ts';
 import { rememberLists, sortedLists } from '../../../../src/topology/chord/receive.ts';
-import { fingerIndex } from '../../../../src/topology/chord/ring.ts';
+import { addOffset, fingerIndex } from '../../../../src/topology/chord/ring.ts';
 import { isCloseEnough, nextHop } from '../../../../src/topology/chord/routing.ts';
 
 /** A Node-ID in the given 256th of the ring. */
@@ -49,7 +55,7 @@ test('[R6940-10.7.3-05] in rings of one and two a peer is not its own neighbor',
 test('[R6940-10.7.4.3-02] the Finger Table reaches as far as the last successor, up to 128 entries', () => {
   const self = node(0);
   const close = [3n, 5n, 9n].map((step) => (1n + step).toString(16).padStart(32, '0') as NodeId);
-  const table = fingerTable(self, close, (id) => fingerIndex(self, id), close[0]);
+  const table = fingerTable(self, close, (id) => placeOf(self, id), close[0]);
   assert.equal(table.size, 127);
   assert.equal(table.entry(127), close[0]);
   assert.equal(table.entry(126), close[1]);
@@ -59,13 +65,33 @@ test('[R6940-10.7.4.3-02] the Finger Table reaches as far as the last successor,
 
 test('a finger entry is the peer nearest to the start of its range; ids are ascending and distinct', () => {
   const self = node(0xf0);
-  const routable = [0x10, 0x40, 0x72, 0x90].map(node);
-  const table = fingerTable(self, routable, (id) => fingerIndex(self, id), undefined);
+  const routable = [0x10, 0x40, 0x72, 0x90, 0xb8].map(node);
+  const table = fingerTable(self, routable, (id) => placeOf(self, id), undefined);
   assert.equal(table.entry(1), node(0x72));
   assert.equal(table.entry(2), node(0x40));
   assert.equal(table.entry(3), node(0x10));
   assert.equal(table.entry(4), undefined);
-  assert.deepEqual(table.ids(), [0x10, 0x40, 0x72].map(node));
+  // 0xb8 is the first one of the farther half of range 1.
+  assert.deepEqual(table.ids(), [0x10, 0x40, 0x72, 0xb8].map(node));
+});
+
+test('the places of the fingers cover the ring once, each from its start for its length', () => {
+  const self = node(0xf0);
+  const { places } = fingerTable(self, [], () => 0, undefined);
+  let offset = 1n << 128n;
+  for (let index = 1; index <= 16; index++) {
+    for (const place of [...places(index)].reverse()) {
+      const [start, length] = [placeStart(place), placeLength(place)];
+      assert.equal(start + length, offset);
+      offset = start;
+      for (const inside of [start, start + length - 1n]) {
+        const id = addOffset(self, inside) as string as NodeId;
+        assert.equal(placeOf(self, id), place);
+        assert.equal(fingerIndex(self, id), entryOf(place));
+      }
+    }
+  }
+  assert.equal(placeOf(self, self), 0);
 });
 
 test('[R6940-10.3-01] a directly connected node gets what is addressed to it, clients included', () => {
