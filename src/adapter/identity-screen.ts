@@ -17,6 +17,7 @@ import type { SipFailure } from '../sip/core/failure.ts';
 import type { SipRequest } from '../sip/message/message.ts';
 import { parseNameAddr } from '../sip/message/name-addr.ts';
 import type { NameAddr } from '../sip/message/name-addr.ts';
+import { anonymousValue } from '../sip/proxy/identity.ts';
 import type { CallerScreen } from '../sip/proxy/targets.ts';
 import type { SipLookup } from '../usages/sip/lookup.ts';
 
@@ -47,11 +48,10 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
   const proved = trace.counter('sip_overlay_callers_total', { result: 'proved' });
   const forged = trace.counter('sip_overlay_callers_total', { result: 'unproved' });
   const unknown = trace.counter('sip_overlay_callers_total', { result: 'unknown' });
+  const stripped = trace.counter('sip_overlay_assertions_removed_total');
 
   function prove(aor: string, peer: NodeId, done: (verdict: Verdict) => void): void {
-    const key = `${aor} ${peer}`;
-    const untilMs = proofs.get(key);
-    if (untilMs !== undefined && clock.monotonicMs() < untilMs) {
+    if (isProved(aor, peer)) {
       done('proved');
       return;
     }
@@ -59,7 +59,7 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
       if (nodes === undefined) done('unknown');
       else if (!nodes.has(peer)) done('unproved');
       else {
-        remember(key);
+        remember(`${aor} ${peer}`);
         done('proved');
       }
     });
@@ -132,6 +132,20 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
     return [...aors];
   }
 
+  /** Proved a moment ago, without asking anybody. */
+  function isProved(aor: string, peer: NodeId): boolean {
+    const untilMs = proofs.get(`${aor} ${peer}`);
+    return untilMs !== undefined && clock.monotonicMs() < untilMs;
+  }
+
+  /** An assertion that would have to be proved; one that cannot be read counts as such. */
+  function needsProof(value: string, peer: NodeId | undefined): boolean {
+    const address = parseNameAddr(value);
+    if (!address.ok) return true;
+    const aor = aorIn(address.value);
+    return aor !== undefined && (peer === undefined || !isProved(aor, peer));
+  }
+
   function judge(
     request: SipRequest,
     verdict: Verdict,
@@ -174,14 +188,22 @@ export function createIdentityScreen(deps: IdentityScreenDeps): CallerScreen {
       }
       proveAll(aors, peer, (verdict) => done(judge(request, verdict, peer)));
     },
+    withoutAssertions(request, flow) {
+      let shown = request;
+      for (const name of assertions) {
+        if (!request.has(name)) continue;
+        if (!request.values(name).some((value) => needsProof(value, flow.peer))) continue;
+        stripped.add();
+        shown = shown.edit().remove(name).build();
+      }
+      return shown;
+    },
   };
 }
 
 /** The caller without a name (RFC 3323 §4.1.1.3); the tag stays, it identifies the dialog. */
 function anonymised(request: SipRequest): SipRequest {
-  const { tag } = request.from;
-  const from = `"Anonymous" <sip:anonymous@anonymous.invalid>${tag === undefined ? '' : `;tag=${tag}`}`;
-  const editor = request.edit().set('From', from);
+  const editor = request.edit().set('From', anonymousValue(request.from));
   for (const name of assertions) editor.remove(name);
   return editor.build();
 }

@@ -131,15 +131,30 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     routed: RoutedRequest,
     inDialog: boolean,
   ): void {
-    const sender: Sender = { aor: undefined, fromOverlay: true };
-    if (inDialog || deps.screen === undefined) {
-      proxy.forward(transaction, routed, sender);
+    const { screen } = deps;
+    const { flow, request: incoming } = transaction;
+    if (screen === undefined) {
+      proxy.forward(transaction, routed, overlaySender);
       return;
     }
-    deps.screen.screen(routed.request, transaction.flow, (outcome) => {
-      if (transaction.cancelled) refuse(transaction, sipFailure(487, 'Request Terminated'));
-      else if (!outcome.ok) refuse(transaction, outcome.error);
-      else proxy.forward(transaction, { ...routed, request: outcome.value }, sender);
+    if (inDialog && !servedAnyway.has(incoming.method)) {
+      const shown = screen.withoutAssertions(routed.request, flow);
+      proxy.forward(transaction, withRequest(routed, shown), overlaySender);
+      return;
+    }
+    screen.screen(routed.request, flow, (outcome) => {
+      if (transaction.cancelled) {
+        refuse(transaction, sipFailure(487, 'Request Terminated'));
+      } else if (!outcome.ok) {
+        refuse(transaction, outcome.error);
+      } else {
+        const shown = outcome.value;
+        const sender =
+          shown.from.uri === incoming.from.uri
+            ? overlaySender
+            : { ...overlaySender, removedFrom: incoming.from.uri };
+        proxy.forward(transaction, withRequest(routed, shown), sender);
+      }
     });
   }
 
@@ -216,8 +231,13 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       ackDrops.add();
       return;
     }
-    const isOverlay = flow.listener === overlayListener;
-    proxy.forwardAck(routes.routed, flow, { aor: undefined, fromOverlay: isOverlay });
+    const { routed } = routes;
+    if (flow.listener !== overlayListener) {
+      proxy.forwardAck(routed, flow, { aor: undefined, fromOverlay: false });
+      return;
+    }
+    const shown = deps.screen?.withoutAssertions(routed.request, flow) ?? routed.request;
+    proxy.forwardAck(withRequest(routed, shown), flow, overlaySender);
   }
 
   function count(method: string): void {
@@ -236,6 +256,25 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     // RFC 6026 §7.3: dropped; the transaction layer has counted it.
     strayResponse: () => undefined,
   };
+}
+
+const overlaySender: Sender = { aor: undefined, fromOverlay: true };
+
+/**
+ * Requests that phones serve without looking for the dialog which their tags claim: their caller is
+ * checked each time.
+ */
+const servedAnyway: ReadonlySet<string> = new Set([
+  'MESSAGE',
+  'NOTIFY',
+  'OPTIONS',
+  'PUBLISH',
+  'REFER',
+  'SUBSCRIBE',
+]);
+
+function withRequest(routed: RoutedRequest, request: SipRequest): RoutedRequest {
+  return request === routed.request ? routed : { ...routed, request };
 }
 
 const countedMethods: ReadonlySet<string> = new Set([

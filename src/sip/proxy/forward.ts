@@ -4,7 +4,15 @@ import { isAnonymous } from '../auth/authenticator.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { parseNameAddr } from '../message/name-addr.ts';
 import { escapeUser } from '../message/uri.ts';
-import { canonicalValue, spelledValue, spellingOf, spellingParams } from './identity.ts';
+import {
+  anonymousParam,
+  anonymousValue,
+  canonicalValue,
+  ownUriParam,
+  spelledValue,
+  spellingOf,
+  spellingParams,
+} from './identity.ts';
 import type { RoutedRequest } from './routing.ts';
 import type { HopAddressing, ProxyTarget } from './targets.ts';
 import { maxForwardsOf, requestUriOf } from './validation.ts';
@@ -14,6 +22,8 @@ export interface Sender {
   /** Address of record proved by digest. */
   readonly aor: string | undefined;
   readonly fromOverlay: boolean;
+  /** The URI of From as it came, where it was removed because nothing proved it. */
+  readonly removedFrom?: string;
 }
 
 /** What every forwarded copy of one request has in common. RFC 3261 §16.6. */
@@ -24,8 +34,9 @@ export interface ForwardPlan {
   readonly viaMark: string;
   /** This server stays in the dialog. */
   readonly record: boolean;
-  /** Parameters of the Record-Route value on the sender's side. */
+  /** Parameters of the Record-Route values on the sender's and on the receiver's side. */
   readonly recordParams: string;
+  readonly receiverParams: string;
   readonly maxForwards: string;
   readonly limitsBreadth: boolean;
   /** New header values; `undefined` leaves them as received. */
@@ -56,35 +67,52 @@ export function planForwarding(
     ? dialogForming.has(request.method)
     : request.method === 'NOTIFY' && routed.recorded;
   const ours = !sender.fromOverlay;
+  const { removedFrom } = sender;
   return {
     request,
     flow,
     viaMark,
     record,
-    recordParams:
-      record && ours
-        ? spellingParams({
-            from: spellingOf(request.from, domains),
-            to: spellingOf(request.to, domains),
-          })
-        : '',
+    recordParams: record ? senderParams(request, sender, domains) : '',
+    receiverParams: record && removedFrom !== undefined ? anonymousParam : '',
     maxForwards: String((maxForwardsOf(request) ?? defaultMaxForwards + 1) - 1),
     limitsBreadth: fresh,
     // The caller's phone is now the receiver: its spelling of From is our To, and the reverse.
-    from: toPhone
-      ? respelled(request, 'from', spelling.to, domains)
-      : ours
-        ? canonicalValue(request.from, domains)
-        : undefined,
-    to: toPhone
-      ? respelled(request, 'to', spelling.from, domains)
-      : ours
-        ? canonicalValue(request.to, domains)
-        : undefined,
+    from:
+      routed.hidden?.staysAnonymous === true
+        ? anonymousValue(request.from)
+        : toPhone
+          ? respelled(request, 'from', spelling.to, domains)
+          : ours
+            ? canonicalValue(request.from, domains)
+            : undefined,
+    to:
+      ownTo(routed) ??
+      (toPhone
+        ? respelled(request, 'to', spelling.from, domains)
+        : ours
+          ? canonicalValue(request.to, domains)
+          : undefined),
     credentials: foreignCredentials(request, domains),
     asserted: ours ? assertedIdentity(request, sender) : undefined,
     hidesIdentity: request.has('Privacy') && /\bid\b/i.test(request.rows('Privacy').join(';')),
   };
+}
+
+function senderParams(request: SipRequest, sender: Sender, domains: Domains): string {
+  if (sender.removedFrom !== undefined) return ownUriParam(sender.removedFrom);
+  if (sender.fromOverlay) return '';
+  return spellingParams({
+    from: spellingOf(request.from, domains),
+    to: spellingOf(request.to, domains),
+  });
+}
+
+/** To of a request to a caller that everybody but itself knows as anonymous. */
+function ownTo({ hidden, request }: RoutedRequest): string | undefined {
+  const uri = request.to.parsedUri;
+  if (hidden?.ownUri === undefined || !uri.ok || !isAnonymous(uri.value.host)) return undefined;
+  return `<${hidden.ownUri}>${request.to.tag === undefined ? '' : `;tag=${request.to.tag}`}`;
 }
 
 function respelled(
@@ -161,7 +189,7 @@ const noHeaders: readonly (readonly [string, string])[] = [];
 function recordRoutes(plan: ForwardPlan, out: Flow, hops: HopAddressing, uri: string): string {
   const secure = uri.startsWith('sips:') || plan.request.uri.startsWith('sips:');
   const inner = `<${hops.recordRoute(plan.flow, secure)}${plan.recordParams}>`;
-  const outer = `<${hops.recordRoute(out, secure)}>`;
+  const outer = `<${hops.recordRoute(out, secure)}${plan.receiverParams}>`;
   return outer === inner ? outer : `${outer}, ${inner}`;
 }
 
@@ -176,10 +204,15 @@ function strictlyRouted(request: SipRequest, uri: string): SipRequest {
   return request.edit().setUri(first.value.uri).set('Route', route).build();
 }
 
-/** A response as the sender of the request must see it: From and To in its own spelling. */
-export function restoreResponse(plan: ForwardPlan, response: SipResponse): SipResponse {
-  if (plan.from === undefined && plan.to === undefined) return response;
-  const { from, to } = plan.request;
+/** A response as the sender of the request must see it: From and To as it wrote them. */
+export function restoreResponse(
+  plan: ForwardPlan,
+  received: SipRequest,
+  response: SipResponse,
+): SipResponse {
+  const { from, to } = received;
+  const isAsReceived = from === plan.request.from || from.raw === plan.request.from.raw;
+  if (plan.from === undefined && plan.to === undefined && isAsReceived) return response;
   const tag = to.tag === undefined ? response.to.tag : undefined;
   return response
     .edit()

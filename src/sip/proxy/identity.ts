@@ -1,7 +1,7 @@
 import { servedDomainOf } from '../core/aor.ts';
 import type { Domains } from '../core/domains.ts';
 import type { NameAddr } from '../message/name-addr.ts';
-import { type SipUri, parseUri } from '../message/uri.ts';
+import { type SipUri, decodeEscapes, parseUri } from '../message/uri.ts';
 
 /**
  * A phone that knows this server by address only says `alice@192.0.2.1`. Everybody else sees
@@ -42,6 +42,44 @@ export function spelledValue(
   const uri = address.parsedUri;
   if (!uri.ok || servedDomainOf(uri.value, domains) === undefined) return undefined;
   return withUri(address, withHost(address.uri, uri.value, spelling));
+}
+
+/**
+ * What is left of an identity that was not proved (RFC 3323 §4.1.1.3): an anonymous value with the tag,
+ * which identifies the dialog.
+ */
+export function anonymousValue(address: NameAddr): string {
+  const { tag } = address;
+  return `"Anonymous" <sip:anonymous@anonymous.invalid>${tag === undefined ? '' : `;tag=${tag}`}`;
+}
+
+/**
+ * The dialog of a caller whose identity was removed goes on under both names. Two parameters of
+ * Record-Route say so, for either direction: `anon` on the callee's side keeps the caller anonymous, `ou`
+ * on the caller's side gives its own URI back to it.
+ */
+export interface HiddenCaller {
+  readonly staysAnonymous: boolean;
+  /** The URI by which the receiver knows itself. */
+  readonly ownUri: string | undefined;
+}
+
+export const anonymousParam = ';anon';
+
+export function ownUriParam(uri: string): string {
+  return `;ou=${encodeURIComponent(uri)}`;
+}
+
+/** Reads {@link anonymousParam} and {@link ownUriParam} from an own Route. */
+export function readHiddenCaller(route: string): HiddenCaller | undefined {
+  if (!route.includes(';anon') && !route.includes(';ou=')) return undefined;
+  const uri = parseUri(route);
+  if (!uri.ok) return undefined;
+  const own = decodeEscapes(uri.value.params.get('ou') ?? '');
+  return {
+    staysAnonymous: uri.value.params.has('anon'),
+    ownUri: /^[!-;=?-~]+$/.test(own) && parseUri(own).ok ? own : undefined,
+  };
 }
 
 /** Parameters of the Record-Route value on the phone's side, `''` when it speaks canonically. */

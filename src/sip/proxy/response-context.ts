@@ -99,7 +99,8 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
   }
 
   function onProvisional(response: SipResponse): void {
-    if (!finalSent && isInvite) transaction.respond(restoreResponse(plan, response));
+    if (!finalSent && isInvite)
+      transaction.respond(restoreResponse(plan, transaction.request, response));
   }
 
   /** Every 2xx to INVITE goes up at once, also after a final response. RFC 3261 §16.7 step 5. */
@@ -107,7 +108,7 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
     if (finalSent && !isInvite) return;
     const first = !finalSent;
     finalSent = true;
-    transaction.respond(restoreResponse(plan, response));
+    transaction.respond(restoreResponse(plan, transaction.request, response));
     if (first) options.answered(response.status);
     settle(completedElsewhere);
   }
@@ -170,7 +171,7 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
       options.answered(status);
       return;
     }
-    let answer = restoreResponse(plan, response);
+    let answer = restoreResponse(plan, transaction.request, response);
     if (status === 401 || status === 407) {
       const more = best.challenges();
       if (more.length > 0) {

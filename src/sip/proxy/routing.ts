@@ -6,7 +6,12 @@ import { type SipFailure, sipFailure } from '../core/failure.ts';
 import type { SipRequest } from '../message/message.ts';
 import { parseNameAddr } from '../message/name-addr.ts';
 import { type SipUri, parseUri } from '../message/uri.ts';
-import { type PhoneSpelling, readSpelling } from './identity.ts';
+import {
+  type HiddenCaller,
+  type PhoneSpelling,
+  readHiddenCaller,
+  readSpelling,
+} from './identity.ts';
 import type { HopAddressing } from './targets.ts';
 import { withoutOwnMaddr } from './validation.ts';
 
@@ -22,6 +27,8 @@ export interface RoutedRequest {
   readonly fromRecordedFlow: boolean;
   /** Spelling of the phone at the end of the last own Route. */
   readonly spelling: PhoneSpelling | undefined;
+  /** Set in dialogs whose caller could not be proved. */
+  readonly hidden: HiddenCaller | undefined;
   /** URI of the next foreign Route value. */
   readonly nextRoute: string | undefined;
 }
@@ -76,6 +83,7 @@ export function readRoutes(
       recorded,
       fromRecordedFlow,
       spelling: own === 0 ? undefined : readSpelling(lastOwn, domains),
+      hidden: own === 0 ? undefined : readHiddenCaller(lastOwn),
       nextRoute,
     },
   };
@@ -88,6 +96,7 @@ function unrouted(request: SipRequest): RoutedRequest {
     recorded: false,
     fromRecordedFlow: false,
     spelling: undefined,
+    hidden: undefined,
     nextRoute: undefined,
   };
 }

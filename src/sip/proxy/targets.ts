@@ -111,4 +111,9 @@ export interface CallerScreen {
     flow: Flow,
     done: (outcome: Outcome<SipRequest, SipFailure>) => void,
   ): void;
+  /**
+   * For a request inside a recorded dialog, whose phones know each other by its tags: assertions of
+   * identities that are not proved at this moment are removed. The same request when there are none.
+   */
+  withoutAssertions(request: SipRequest, flow: Flow): SipRequest;
 }
