@@ -61,15 +61,16 @@ export async function startCapture(file: string): Promise<Capture> {
 export async function decrypt(capture: string, keylog: string): Promise<DecryptedCapture> {
   const tls = ['-r', capture, '-o', `tls.keylog_file:${keylog}`, '-d', 'tcp.port==6084,tls'];
   const fields = ['tcp.stream', 'ip.src', 'tcp.srcport', 'ip.dst', 'tcp.dstport'];
-  const hellos = await rows([...tls, '-Y', 'tls.handshake.type == 1'], fields);
+  const firstSegments = 'tcp.flags.syn == 1 && tcp.flags.ack == 0';
+  const connections = await rows([...tls, '-Y', firstSegments], fields);
   // Each record has a length; a type it has only in the clear or once it is decrypted.
   const records = await rows(
     [...tls, '-Y', 'tls'],
     ['tls.record.length', 'tls.record.content_type'],
   );
-  const follow = hellos.flatMap(([id]) => ['-z', `follow,tls,raw,${id}`]);
+  const follow = connections.flatMap(([id]) => ['-z', `follow,tls,raw,${id}`]);
   const text = await tshark([...tls, '-q', ...follow]);
-  const streams = hellos.map(([id, clientAddress, clientPort, serverAddress, serverPort]) => {
+  const streams = connections.map(([id, clientAddress, clientPort, serverAddress, serverPort]) => {
     const client = { address: clientAddress ?? '', port: Number(clientPort) };
     const server = { address: serverAddress ?? '', port: Number(serverPort) };
     return { client, server, chunks: followed(text, id ?? '', client) };
