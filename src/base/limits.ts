@@ -77,6 +77,8 @@ export const limits = {
     reassemblies: 64,
     reassemblyBytes: 4 << 20,
     fragmentsPerMessage: 1024,
+    /** Requests in transit whose way back is kept instead of a Via List. */
+    returnStates: 16_384,
     /** Own Attach requests under way, and those being answered by dialing. */
     attaches: 512,
     applicationAttaches: 4096,
@@ -264,6 +266,22 @@ export const limits = {
     kinds: 256,
     /** Longest wait of the expiry timer. */
     expiryCheckMs: 3_600_000,
+  },
+  /** Certificate Store Usage. */
+  usagesCertificates: {
+    /** Until a publication that failed is tried again. */
+    retryMs: 60_000,
+    /** Between publications, for peers that lost what they stored. */
+    refreshMs: 86_400_000,
+  },
+  /** TURN Server Usage. */
+  usagesTurn: {
+    /** Random Resource-IDs asked about one after the other for one search. */
+    probes: 20,
+    /** Lifetime of an own record; stored again at half of it. */
+    lifetimeS: 86_400,
+    /** Until records that were not stored are tried again. */
+    retryMs: 60_000,
   },
   /** Certificates and signatures. */
   trust: {

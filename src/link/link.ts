@@ -2,6 +2,7 @@
  * One overlay link over TLS on TCP with the framing header (overlay link type TLS-TCP-FH-NO-ICE):
  * acknowledgements, round-trip measurement and failure detection. RFC 6940 §6.6.2, §6.6.5.
  */
+import { emptyBytes } from '../base/bytes.ts';
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
@@ -26,12 +27,15 @@ export interface Link {
   readonly rtoMs: number;
   /** Messages sent and not yet acknowledged. */
   readonly unacknowledged: number;
+  /** Largest message that one datagram holds (bytes); `undefined`: the link is a stream. */
+  readonly mtuBytes: number | undefined;
   /**
-   * Sends one message (or fragment). False, with nothing sent and no `done`, when the link is closed
-   * or its queue is full. `done` is called later, once: true when the far end acknowledged, false
-   * when the acknowledgement was late or the link closed first.
+   * Sends one message (or fragment), given as a whole or as its beginning and its `rest`. False, with
+   * nothing sent and no `done`, when the link is closed or its queue is full. `done` is called later,
+   * once: true when the far end acknowledged, false when the acknowledgement was late or the link
+   * closed first.
    */
-  send(message: Uint8Array, done?: (acknowledged: boolean) => void): boolean;
+  send(message: Uint8Array, done?: (acknowledged: boolean) => void, rest?: Uint8Array): boolean;
   /** Sends what is queued, then closes; `events.closed` follows. Idempotent. */
   close(reason: string): void;
 }
@@ -271,11 +275,12 @@ export function createLink(dependencies: LinkDependencies): Link {
     get unacknowledged() {
       return unacknowledged.length;
     },
-    send(message, done) {
+    mtuBytes: undefined,
+    send(message, done, rest = emptyBytes) {
       if (closing) return false;
       if (
         unacknowledged.length >= limits.link.unacknowledgedMessages ||
-        connection.bufferedBytes + message.length > limits.link.bufferedBytes
+        connection.bufferedBytes + message.length + rest.length > limits.link.bufferedBytes
       ) {
         count.full.add();
         return false;
@@ -284,7 +289,7 @@ export function createLink(dependencies: LinkDependencies): Link {
       nextSequence = (nextSequence + 1) >>> 0;
       unacknowledged.push({ sequence, sentAtMs: clock.monotonicMs(), done });
       count.sent.add();
-      connection.send(encodeDataFrame(sequence, message));
+      connection.send(encodeDataFrame(sequence, message, rest));
       if (timer === undefined) watch(rto.rtoMs);
       return true;
     },

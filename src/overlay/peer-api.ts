@@ -15,6 +15,7 @@ import type { KindRegistry } from '../storage/kinds.ts';
 import type { TopologyFactory, TopologySnapshot } from '../topology/plugin.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 import type { Overlay, OverlayError } from './api.ts';
+import type { ViaListMode } from './via-lists.ts';
 
 export interface OverlayDependencies {
   /** Of this node: its first Node-ID is the ring position, its certificate is shown on every link. */
@@ -36,6 +37,12 @@ export interface OverlayDependencies {
   readonly appCandidates: (application: number) => readonly TransportAddress[];
   /** True when a destination list may end at this opaque id at our node (GRUU tokens, A-56). Absent: never. */
   readonly acceptsOpaque?: (id: Uint8Array) => boolean;
+  /** How requests in transit remember their way back (§6.1.2). Absent: by full Via Lists. */
+  readonly viaListMode?: ViaListMode;
+  /** Messages above this many bytes leave in fragments (§6.7). Absent: only where a link needs it. */
+  readonly fragmentBytes?: number;
+  /** Whether headers of another overlay or version are answered with an error (§6.1). Absent: they are dropped. */
+  readonly answersBadHeaders?: boolean;
   /**
    * Judges a ConfigUpdate (§6.5.4): verifies, stores and, when acceptable, calls
    * {@link OverlayPeer.updateConfig}. The error is sent to the node that offered the document.

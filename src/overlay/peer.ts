@@ -29,8 +29,9 @@ import { createRouter, type Router } from './router.ts';
 import { createStorageClient } from './storage-client.ts';
 import { createStorageService } from './storage-service.ts';
 import { createTopologyHost } from './topology-host.ts';
-import { createTransactions, type Transactions } from './transactions.ts';
+import { createTransactions, maxTransmissions, type Transactions } from './transactions.ts';
 import { createValueSecurity } from './value-security.ts';
+import { createViaLists } from './via-lists.ts';
 
 /** Throws UsageError when the node certificate carries no Node-ID. Nothing is dialed before `start`. */
 export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
@@ -71,12 +72,14 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       message: (entry, bytes) => router.receive(entry, bytes),
       oversized: (entry, prefix) => router.receiveOversized(entry, prefix),
       up(entry) {
+        viaLists.linkUp(entry.nodeId);
         bootstrap.linkUp(entry);
         topology.linkUp(entry.nodeId);
         attacher.linkUp(entry);
         notify('links');
       },
       down(nodeId) {
+        viaLists.linkDown(nodeId);
         topology.linkDown(nodeId);
         bootstrap.linkDown(nodeId);
         notify('links');
@@ -90,6 +93,14 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     config: currentConfig,
     transactions: () => transactions,
   });
+  const viaLists = createViaLists({
+    self,
+    mode: dependencies.viaListMode ?? 'full',
+    clock,
+    random,
+    trace,
+    lifetimeMs: () => maxTransmissions * config.reliabilityTimerMs,
+  });
   const router: Router = createRouter({
     self,
     trace,
@@ -99,6 +110,9 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     bootstrapPeer: () => (topology.state === 'joined' ? undefined : bootstrap.peer()),
     isHosted: (nodeId) => identities.isHosted(nodeId),
     acceptsOpaque: dependencies.acceptsOpaque ?? (() => false),
+    viaLists,
+    fragmentBytes: dependencies.fragmentBytes,
+    answersBadHeaders: dependencies.answersBadHeaders ?? false,
     deliver: (message, at) => incoming.deliver(message, at),
     refuse: (message, code, text) => incoming.refuseInTransit(message, code, text),
     later,

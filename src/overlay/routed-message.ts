@@ -1,7 +1,6 @@
 /**
  * A message on its way: header and, untouched, the bytes after it. RFC 6940 §6.1, §6.3.2.
  */
-import { concatBytes } from '../base/bytes.ts';
 import type { NodeId } from '../base/ids.ts';
 import { messageClass } from '../wire/reload/message-codes.ts';
 import { destinationKey, type Destination } from '../wire/reload/destination.ts';
@@ -14,8 +13,6 @@ export interface RoutedMessage {
   readonly body: Uint8Array;
   /** The neighbor it came from; `undefined` for a message of our own. */
   readonly from: NodeId | undefined;
-  /** Told when no way is left. Own messages only. */
-  readonly undeliverable?: () => void;
 }
 
 /** message_code of the contents; `undefined` in any fragment but the first. Two bytes are read, no more. */
@@ -67,25 +64,14 @@ export function returnPath(
   return path.reverse();
 }
 
-/**
- * The bytes for the next hop: Destination List as given, previous hop appended to the Via List of
- * a request, TTL reduced unless the message is our own (A-03).
- */
-export function encodeForNextHop(
-  message: RoutedMessage,
-  destinations: readonly Destination[],
+/** Encodes the header for the next hop; TTL reduced unless the message is our own (A-03). */
+export function headerForNextHop(
+  { header, body, from }: RoutedMessage,
+  viaList: readonly Destination[],
+  destinationList: readonly Destination[],
 ): Uint8Array {
-  const { header, body, from } = message;
-  const own = from === undefined;
-  const viaList =
-    own || isResponse(message)
-      ? header.viaList
-      : [...header.viaList, { type: 'node' as const, nodeId: from }];
-  const next = encodeHeader(
-    { ...header, viaList, destinationList: destinations, ttl: own ? header.ttl : header.ttl - 1 },
-    body.length,
-  );
-  return concatBytes([next, body]);
+  const ttl = from === undefined ? header.ttl : header.ttl - 1;
+  return encodeHeader({ ...header, viaList, destinationList, ttl }, body.length);
 }
 
 /** True when two entries of a Destination List are equal (RFC 6940 §13.6.5, A-46). */

@@ -4,6 +4,7 @@
  */
 import { limits } from '../base/limits.ts';
 import type { NodeId, ResourceId } from '../base/ids.ts';
+import { fragmentsOf } from './fragments.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
 import type { Trace } from '../ports/trace.ts';
 import type { NextHop } from '../topology/plugin.ts';
@@ -15,6 +16,7 @@ import {
   fixedHeaderLength,
   forwardingOptionFlags,
   overlayHash,
+  protocolVersion,
   type DecodedHeader,
   type ForwardingHeader,
 } from '../wire/reload/header.ts';
@@ -22,12 +24,13 @@ import { messageCodes } from '../wire/reload/message-codes.ts';
 import { labelledCounter } from './counters.ts';
 import type { LinkEntry } from './link-table.ts';
 import {
-  encodeForNextHop,
   hasDuplicates,
+  headerForNextHop,
   isResponse,
   peekMessageCode,
   type RoutedMessage,
 } from './routed-message.ts';
+import type { TransitMessage, ViaLists } from './via-lists.ts';
 
 export interface Router {
   /** A message or fragment that arrived on a link. */
@@ -48,6 +51,11 @@ export interface RouterDependencies {
   readonly bootstrapPeer: () => NodeId | undefined;
   readonly isHosted: (nodeId: NodeId) => boolean;
   readonly acceptsOpaque: (id: Uint8Array) => boolean;
+  readonly viaLists: ViaLists;
+  /** Longer messages leave in fragments on stream links too (bytes); links with datagrams know their size. */
+  readonly fragmentBytes: number | undefined;
+  /** Requests with a header of another overlay or version are answered with an error (§6.1) instead of dropped. */
+  readonly answersBadHeaders: boolean;
   /** `at`: the hosted identity or the node itself that the list ended at. */
   readonly deliver: (message: RoutedMessage, at: NodeId) => void;
   /** Answers a request of others with an error, if the sender of errors has room. */
@@ -100,11 +108,13 @@ export function createRouter(dependencies: RouterDependencies): Router {
     const decoded = attempt(() => decodeHeader(bytes));
     if (!decoded.ok) {
       dropped('header').add();
+      if (dependencies.answersBadHeaders) refuseVersion(entry, bytes);
       return;
     }
     const { header, headerLength } = decoded.value;
     if (header.overlay !== currentHash()) {
       dropped('overlay').add();
+      if (dependencies.answersBadHeaders) refuseHeader(entry, bytes, decoded.value);
       return;
     }
     const message: RoutedMessage = {
@@ -130,6 +140,23 @@ export function createRouter(dependencies: RouterDependencies): Router {
     }
   }
 
+  /** A header that is well-formed but for its version. */
+  function refuseVersion(entry: LinkEntry, bytes: Uint8Array): void {
+    if (bytes.length < fixedHeaderLength || bytes[versionOffset] === protocolVersion) return;
+    const copy = bytes.slice();
+    copy[versionOffset] = protocolVersion;
+    const decoded = attempt(() => decodeHeader(copy));
+    if (decoded.ok) refuseHeader(entry, copy, decoded.value);
+  }
+
+  function refuseHeader(entry: LinkEntry, bytes: Uint8Array, decoded: DecodedHeader): void {
+    if (decoded.header.viaList.length >= limits.destinationListEntries) return;
+    const header = { ...decoded.header, overlay: currentHash() };
+    const message = { header, body: bytes.subarray(decoded.headerLength), from: entry.nodeId };
+    const text = 'another overlay or version';
+    dependencies.refuse(message, errorCodes.incompatibleWithOverlay, text);
+  }
+
   function receiveOversized(entry: LinkEntry, prefix: Uint8Array): void {
     dropped('too-large').add();
     const decoded = attempt(() => decodeHeaderOnly(prefix));
@@ -150,7 +177,6 @@ export function createRouter(dependencies: RouterDependencies): Router {
         return;
       case 'drop':
         dropped(decision.reason).add();
-        message.undeliverable?.();
         return;
       case 'forward':
         if (mayForward(message)) transmit(message, decision.entry, decision.destinations, attempts);
@@ -180,25 +206,52 @@ export function createRouter(dependencies: RouterDependencies): Router {
     destinations: readonly Destination[],
     attempts: Attempts,
   ): void {
-    const bytes = encodeForNextHop(message, destinations);
-    const sent = entry.link.send(bytes, (acknowledged) => {
+    const viaList = viaListOf(message);
+    const header = headerForNextHop(message, viaList, destinations);
+    const mtuBytes = entry.link.mtuBytes ?? dependencies.fragmentBytes;
+    const pieces =
+      mtuBytes === undefined ? [message] : fragmentsOf(message, header.length, mtuBytes);
+    if (pieces.length === 1) {
+      transmitOne(message, header, entry, attempts);
+      return;
+    }
+    for (const piece of pieces) {
+      const own = { tried: attempts.tried && new Set(attempts.tried), count: attempts.count };
+      transmitOne(piece, headerForNextHop(piece, viaList, destinations), entry, own);
+    }
+  }
+
+  /** Every fragment is acknowledged, and finds another way, on its own. */
+  function transmitOne(
+    message: RoutedMessage,
+    header: Uint8Array,
+    entry: LinkEntry,
+    attempts: Attempts,
+  ): void {
+    const acknowledge = (acknowledged: boolean): void => {
       if (!acknowledged) reroute(message, entry, attempts);
-    });
-    if (!sent) {
+    };
+    if (!entry.link.send(header, acknowledge, message.body)) {
       dependencies.later(() => reroute(message, entry, attempts));
       return;
     }
+    const length = header.length + message.body.length;
     entry.messagesOut++;
-    entry.bytesOut += bytes.length;
-    bytesOut.add(bytes.length);
+    entry.bytesOut += length;
+    bytesOut.add(length);
     if (message.from !== undefined) forwarded.add();
+  }
+
+  /** Responses gather no Via List, because nothing answers them (§6.1.2). */
+  function viaListOf(message: RoutedMessage): readonly Destination[] {
+    if (!isTransit(message) || isResponse(message)) return message.header.viaList;
+    return dependencies.viaLists.forward(message);
   }
 
   /** The next hop did not acknowledge: another one may. A link that was replaced is no fault of the node. */
   function reroute(message: RoutedMessage, entry: LinkEntry, attempts: Attempts): void {
     if (++attempts.count >= limits.overlay.routeAttempts) {
       dropped('no-acknowledgement').add();
-      message.undeliverable?.();
       return;
     }
     const replaced = link(entry.nodeId);
@@ -211,8 +264,9 @@ export function createRouter(dependencies: RouterDependencies): Router {
   }
 
   function decide(message: RoutedMessage, tried: ReadonlySet<NodeId> | undefined): Decision {
-    const list = message.header.destinationList;
+    let list = message.header.destinationList;
     let last: NodeId = self;
+    let expanded = false;
     for (let i = 0; ; i++) {
       const head = list[i];
       if (head === undefined)
@@ -222,6 +276,12 @@ export function createRouter(dependencies: RouterDependencies): Router {
           const { nodeId } = head;
           if (nodeId === self || dependencies.isHosted(nodeId)) {
             last = nodeId;
+            const previous = expanded ? undefined : dependencies.viaLists.previousHop(message);
+            if (previous !== undefined) {
+              expanded = true;
+              list = [head, { type: 'node', nodeId: previous }, ...list.slice(i + 1)];
+              i = 0;
+            }
             continue;
           }
           if (isWildcard(nodeId)) return { kind: 'deliver', at: self };
@@ -232,12 +292,24 @@ export function createRouter(dependencies: RouterDependencies): Router {
         case 'resource':
           return towardsResource(message, head.resource, i === 0 ? list : list.slice(i), tried);
         case 'opaque':
-          if (i === list.length - 1 && dependencies.acceptsOpaque(head.id)) {
+        case 'compressed': {
+          // Once: what an id stands for holds ids of other peers only.
+          const path = expanded ? undefined : dependencies.viaLists.expand(head);
+          if (path !== undefined && path.length + list.length <= limits.destinationListEntries) {
+            expanded = true;
+            list = [...path, ...list.slice(i + 1)];
+            i = -1;
+            continue;
+          }
+          if (
+            head.type === 'opaque' &&
+            i === list.length - 1 &&
+            dependencies.acceptsOpaque(head.id)
+          ) {
             return { kind: 'deliver', at: last };
           }
           return drop('unknown-opaque-id');
-        case 'compressed':
-          return drop('unknown-opaque-id');
+        }
       }
     }
   }
@@ -330,6 +402,7 @@ function decodeHeaderOnly(prefix: Uint8Array): DecodedHeader {
   return decodeHeader(header);
 }
 
+const versionOffset = 10;
 const lengthOffset = 16;
 const listLengthsOffset = 32;
 
@@ -337,6 +410,10 @@ const listLengthsOffset = 32;
 function mayPrecedeAttach(message: RoutedMessage): boolean {
   const code = peekMessageCode(message);
   return code === messageCodes.pingReq || code === messageCodes.attachReq || isResponse(message);
+}
+
+function isTransit(message: RoutedMessage): message is TransitMessage {
+  return message.from !== undefined;
 }
 
 const noNodes: ReadonlySet<NodeId> = new Set();

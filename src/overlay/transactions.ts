@@ -108,7 +108,8 @@ interface Transaction {
   configError: RequestError | undefined;
 }
 
-const maxTransmissions = 5;
+/** End to end, one per overlay-reliability-timer (§6.2.1). */
+export const maxTransmissions = 5;
 
 /** Errors that any member on the path may send. */
 const transitErrors: ReadonlySet<number> = new Set([

@@ -1,5 +1,6 @@
 /** Frames of an overlay link. RFC 6940 §6.6.2. */
 import { UsageError } from '../../base/assert.ts';
+import { emptyBytes } from '../../base/bytes.ts';
 import { attempt, Reader, type WireError } from '../codec.ts';
 import type { Outcome } from '../../base/outcome.ts';
 
@@ -19,18 +20,27 @@ export type Frame =
       readonly received: number;
     };
 
-/** A whole data frame around the message. Throws UsageError above {@link maxFramedMessageBytes}. */
-export function encodeDataFrame(sequence: number, message: Uint8Array): Uint8Array {
-  if (message.length > maxFramedMessageBytes) {
+/**
+ * A whole data frame around the message, which may come in two parts so that it is copied only once.
+ * Throws UsageError above {@link maxFramedMessageBytes}.
+ */
+export function encodeDataFrame(
+  sequence: number,
+  message: Uint8Array,
+  rest: Uint8Array = emptyBytes,
+): Uint8Array {
+  const length = message.length + rest.length;
+  if (length > maxFramedMessageBytes) {
     throw new UsageError(`a frame holds at most ${maxFramedMessageBytes} bytes`);
   }
-  const frame = new Uint8Array(dataFrameHeaderLength + message.length);
+  const frame = new Uint8Array(dataFrameHeaderLength + length);
   frame[0] = frameTypes.data;
   writeU32(frame, 1, sequence);
-  frame[5] = message.length >>> 16;
-  frame[6] = message.length >>> 8;
-  frame[7] = message.length;
+  frame[5] = length >>> 16;
+  frame[6] = length >>> 8;
+  frame[7] = length;
   frame.set(message, dataFrameHeaderLength);
+  frame.set(rest, dataFrameHeaderLength + message.length);
   return frame;
 }
 

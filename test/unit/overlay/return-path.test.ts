@@ -8,7 +8,7 @@ const id = (digit: string): NodeId => digit.repeat(32) as NodeId;
 const node = (digit: string): Destination => ({ type: 'node', nodeId: id(digit) });
 
 function path(self: string, from: string, via: string): string {
-  const request = { header: { viaList: [...via].map(node) }, from: id(from) };
+  const request = { header: { viaList: Array.from(via, node) }, from: id(from) };
   return returnPath(id(self), request as unknown as Parameters<typeof returnPath>[1])
     .map((entry) => (entry.type === 'node' ? (entry.nodeId[0] ?? '') : '?'))
     .join('');
