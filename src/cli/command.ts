@@ -46,11 +46,19 @@ export interface CommonArguments {
   readonly options: Readonly<Record<string, string | boolean | undefined>>;
 }
 
-/** Parses strictly: an unknown option is a wrong use. */
-export function parseCommand(
-  args: readonly string[],
-  own: NonNullable<ParseArgsConfig['options']> = {},
-): CommonArguments {
+/** What a command takes beside the options of every command. */
+export interface CommandSyntax {
+  readonly name: string;
+  /** Most words that are no options; default none. */
+  readonly words?: number;
+  readonly options?: NonNullable<ParseArgsConfig['options']>;
+}
+
+/** Parses strictly: an unknown option, and a word too many, are a wrong use. */
+export function parseCommand(args: readonly string[], syntax: CommandSyntax): CommonArguments {
+  const { name, words = 0, options: own = {} } = syntax;
+  const wrongUse = (what: string): CommandError =>
+    new CommandError(`${what}; "chordial ${name} --help" shows what there is`, 2);
   let parsed;
   try {
     parsed = parseArgs({
@@ -59,8 +67,11 @@ export function parseCommand(
       allowPositionals: true,
     });
   } catch (error) {
-    throw new CommandError(error instanceof Error ? error.message : String(error), 2);
+    // Node's advice on words that begin with a dash helps nobody here.
+    throw wrongUse((error as Error).message.split('. ')[0] ?? 'wrong option');
   }
+  const extra = parsed.positionals[words];
+  if (extra !== undefined) throw wrongUse(`unexpected "${extra}"`);
   const values = parsed.values as Record<string, string | boolean | string[] | undefined>;
   const flags: Record<string, string> = {};
   for (const pair of (values['set'] as string[] | undefined) ?? []) {

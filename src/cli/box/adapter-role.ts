@@ -99,7 +99,7 @@ async function assemble(parts: {
     kinds,
     onConfigUpdate: (update, done) => keeper.onConfigUpdate(update, done),
   });
-  parts.undo.push(overlayRole.stop);
+  parts.undo.push(async () => await overlayRole.stop());
   const { overlay } = overlayRole;
 
   const hosts = ownHosts(

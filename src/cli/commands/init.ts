@@ -15,7 +15,7 @@ export const initCommand: Command = {
   summary: 'create an overlay with its authority on this box',
   help,
   async run(args) {
-    const parsed = parseCommand(args, { bootstrap: { type: 'string' } });
+    const parsed = parseCommand(args, { name: 'init', options: { bootstrap: { type: 'string' } } });
     const bootstrap = parsed.options['bootstrap'];
     const created = await initOverlay({
       dir: parsed.dir,

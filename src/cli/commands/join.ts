@@ -15,7 +15,11 @@ export const joinCommand: Command = {
   summary: 'join an overlay with a token',
   help,
   async run(args) {
-    const parsed = parseCommand(args, { 'token-stdin': { type: 'boolean' } });
+    const parsed = parseCommand(args, {
+      name: 'join',
+      words: 1,
+      options: { 'token-stdin': { type: 'boolean' } },
+    });
     const token =
       parsed.options['token-stdin'] === true
         ? await readSecret('Token')

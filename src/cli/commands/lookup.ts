@@ -23,7 +23,7 @@ export const lookupCommand: Command = {
   summary: 'show where an address of record is registered',
   help,
   async run(args) {
-    const parsed = parseCommand(args);
+    const parsed = parseCommand(args, { name: 'lookup', words: 1 });
     const aor = (parsed.positionals[0] ?? '').replace(/^sips?:/, '');
     if (aor === '') throw new CommandError(`lookup needs an address of record\n\n${help}`, 2);
     const client = createAdminClient(settingsOf(parsed), parsed.dir);

@@ -29,7 +29,7 @@ export const quickstartCommand: Command = {
   summary: 'init on the first run, then start (what npm start does)',
   help,
   async run(args) {
-    const parsed = parseCommand(args);
+    const parsed = parseCommand(args, { name: 'quickstart' });
     const { dir, json } = parsed;
     const isFirst = !existsSync(authorityDirectory(dir)) && !isMember(dir);
     const accounts = ['alice', 'bob'].map((name) => ({ name, password: newPassword() }));
@@ -45,16 +45,16 @@ export const quickstartCommand: Command = {
     }
     const settings = withLogFile(settingsOf(parsed), dir);
     progress(isFirst ? 'Starting …' : `Starting with what is in ${dir} …`);
-    let hasStarted = false;
+    const shown = { accounts: !isFirst };
     try {
       return await runBox(settings, dir, async (box) => {
-        hasStarted = true;
+        shown.accounts = true;
         const report = await describe(settings, dir, box, isFirst ? accounts : undefined);
         print(json, report.value, report.lines);
       });
     } catch (error) {
       // Nobody would ever learn the passwords.
-      if (isFirst && !hasStarted) print(json, { accounts }, accountLines(settings, accounts));
+      if (!shown.accounts) print(json, { accounts }, accountLines(settings, accounts));
       throw error;
     }
   },

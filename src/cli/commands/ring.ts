@@ -27,7 +27,7 @@ export const ringCommand: Command = {
   summary: 'show the ring as this box sees it',
   help,
   async run(args) {
-    const parsed = parseCommand(args);
+    const parsed = parseCommand(args, { name: 'ring' });
     const ring = (await createAdminClient(settingsOf(parsed), parsed.dir).get(
       '/api/ring',
     )) as RingAnswer;

@@ -14,7 +14,7 @@ export const startCommand: Command = {
   summary: 'run this box',
   help,
   async run(args) {
-    const parsed = parseCommand(args);
+    const parsed = parseCommand(args, { name: 'start' });
     return await runBox(settingsOf(parsed), parsed.dir);
   },
 };

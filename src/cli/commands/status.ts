@@ -32,7 +32,7 @@ export const statusCommand: Command = {
   summary: 'show the state of this box',
   help,
   async run(args) {
-    const parsed = parseCommand(args);
+    const parsed = parseCommand(args, { name: 'status' });
     const client = createAdminClient(settingsOf(parsed), parsed.dir);
     const status = (await client.get('/api/status')) as StatusAnswer;
     const registrations = status.registrations ?? [];

@@ -22,7 +22,11 @@ export const tokenCommand: Command = {
   summary: 'create, list and revoke join tokens',
   help,
   async run(args) {
-    const parsed = parseCommand(args, { uses: { type: 'string' }, hours: { type: 'string' } });
+    const parsed = parseCommand(args, {
+      name: 'token',
+      words: 2,
+      options: { uses: { type: 'string' }, hours: { type: 'string' } },
+    });
     const [action = '', id = ''] = parsed.positionals;
     const client = createAdminClient(settingsOf(parsed), parsed.dir);
     switch (action) {

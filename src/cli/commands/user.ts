@@ -22,7 +22,11 @@ export const userCommand: Command = {
   summary: 'add, list, change and remove users',
   help,
   async run(args) {
-    const parsed = parseCommand(args, { 'password-stdin': { type: 'boolean' } });
+    const parsed = parseCommand(args, {
+      name: 'user',
+      words: 2,
+      options: { 'password-stdin': { type: 'boolean' } },
+    });
     const [action = '', name = ''] = parsed.positionals;
     const client = createAdminClient(settingsOf(parsed), parsed.dir);
     if (action === 'list') {
