@@ -149,7 +149,6 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
     },
     async rtpReceived() {
       const from = events.length;
-      phone.command('audio_debug');
       const read = (): number | undefined => {
         for (const { data } of events.slice(from)) {
           const match = /rcvd=([0-9]+)/.exec(data ?? '');
@@ -157,6 +156,11 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
         }
         return undefined;
       };
+      // The phone has no figures before its audio runs; it is asked again until then.
+      for (let attempt = 0; attempt < 20 && read() === undefined; attempt++) {
+        phone.command('audio_debug');
+        await sleep(100);
+      }
       await until(`${user}: audio_debug`, () => read() !== undefined, 2000);
       return read()!;
     },
