@@ -197,6 +197,10 @@ test('the publisher stores after the join, after a renewal, and again after a fa
     certificates: { publish: (one, done) => asked.push([one, done]) },
     identity,
   });
+  const settle = (i: number, outcome: Outcome<void, OverlayError>): void => {
+    const [, done] = asked[i] ?? assert.fail('not asked');
+    done(outcome);
+  };
   publisher.renewed(identity);
   assert.equal(asked.length, 0, 'not before the join');
   publisher.joined();
@@ -206,21 +210,21 @@ test('the publisher stores after the join, after a renewal, and again after a fa
   );
   publisher.renewed(renewed);
   assert.equal(asked.length, 1, 'one at a time');
-  asked[0]?.[1]({ ok: true, value: undefined });
+  settle(0, { ok: true, value: undefined });
   clock.advance(0);
   assert.equal(asked[1]?.[0], renewed);
-  asked[1]?.[1]({ ok: false, error: { code: 0, reason: 'timeout', text: 'no answer' } });
+  settle(1, { ok: false, error: { code: 0, reason: 'timeout', text: 'no answer' } });
   clock.advance(59_999);
   assert.equal(asked.length, 2);
   clock.advance(1);
   assert.equal(asked.length, 3);
-  asked[2]?.[1]({ ok: true, value: undefined });
+  settle(2, { ok: true, value: undefined });
   clock.advance(86_399_999);
   assert.equal(asked.length, 3);
   clock.advance(1);
   assert.equal(asked.length, 4);
   publisher.stop();
-  asked[3]?.[1]({ ok: true, value: undefined });
+  settle(3, { ok: true, value: undefined });
   clock.advance(200_000_000);
   assert.equal(asked.length, 4);
 });
