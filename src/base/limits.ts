@@ -27,6 +27,9 @@ export const limits = {
     /** Floor of the RTO: below it, pauses of a busy process would look like failures. */
     minimumRtoMs: 500,
     maximumRtoMs: 60_000,
+    /** The same for DTLS links, whose messages wait for each other (RFC 6940 §6.6.3.1). */
+    datagramInitialRtoMs: 500,
+    datagramMinimumRtoMs: 100,
     /** A link that stopped acknowledging is kept this long after its RTO (RFC 6940 §6.6.5). */
     suspectKeptMs: 30_000,
     /** Time for an Error_Message_Too_Large before the link closes itself. */
@@ -98,6 +101,8 @@ export const limits = {
     copiesWaiting: 1 << 20,
     /** Stores that are tried again after Data_Too_Old or Generation_Counter_Too_Low. */
     storeAttempts: 3,
+    /** Places stored to or fetched from whose storage time is remembered. */
+    rememberedPlaces: 65_536,
     /** Time for Leave and hand-over at a stop. */
     stopMs: 10_000,
     configUpdatesRemembered: 1024,

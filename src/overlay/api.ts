@@ -47,6 +47,11 @@ export interface StoreRequest {
   readonly kind: KindId;
   readonly values: readonly StoreValue[];
   readonly identity: Identity;
+  /**
+   * Store only when this is still the Kind's generation counter (§7.4.1.1). When it is not, the data
+   * are fetched: what is newer there comes back as `newer` of the error, else the Store is repeated.
+   */
+  readonly generation?: bigint;
 }
 
 export interface StoreValue {
@@ -55,6 +60,7 @@ export interface StoreValue {
   readonly index?: number;
   readonly exists: boolean;
   readonly value: Uint8Array;
+  /** A removal is given at least what is left of the life of the value it removes (§7.4.1.3). */
   readonly lifetimeS: number;
 }
 
@@ -74,13 +80,25 @@ export interface FetchRequest {
   readonly keys?: readonly Uint8Array[];
   /** Array: these ranges, or all when absent. */
   readonly ranges?: readonly { readonly first: number; readonly last: number }[];
+  /** Ask this node ([at] instead of the resource), not the responsible peer. */
+  readonly at?: NodeId;
+  /**
+   * `all`: ask the responsible peer and those that hold its replicas, and take the newest valid value
+   * of each place, so that one lying or forgetful storer does no harm. Takes some more round trips.
+   */
+  readonly holders?: 'responsible' | 'all';
 }
 
 export interface FetchResult {
   readonly generation: bigint;
   readonly values: readonly FetchedValue[];
-  /** Values that were left out because they were unsigned, forged, expired or malformed. */
+  /** Values that were left out because they were unsigned, forged, expired or malformed; 0: complete. */
   readonly refused: number;
+  /**
+   * Values older than what this node stored or fetched there before: a rollback (§13.5.3). They are
+   * among `values` only where no holder of a replica knew better. Absent: none.
+   */
+  readonly rolledBack?: number;
   readonly answeredBy: NodeId;
 }
 
@@ -96,10 +114,7 @@ export interface FetchedValue {
   readonly signerNodeId: NodeId | undefined;
 }
 
-export interface StatRequest extends FetchRequest {
-  /** Ask this node ([at] then the resource) instead of the responsible peer. */
-  readonly at?: NodeId;
-}
+export type StatRequest = Omit<FetchRequest, 'holders'>;
 
 export interface StatResult {
   readonly generation: bigint;
@@ -120,4 +135,6 @@ export interface OverlayError {
   readonly reason:
     'timeout' | 'error-response' | 'unreachable' | 'wrong-peer' | 'not-joined' | 'invalid';
   readonly text: string;
+  /** Why a Store with a generation was given up: what stands there is newer and replaces ours (§7.4.1.2). */
+  readonly newer?: FetchResult;
 }

@@ -84,7 +84,7 @@ export function createQueries({ transactions }: { readonly transactions: Transac
 }
 
 /** The Resource-ID one above: a Resource-ID equal to a linked Node-ID would come straight back (A-36). */
-function following(nodeId: NodeId): ResourceId {
+export function following(nodeId: NodeId): ResourceId {
   const size = BigInt(nodeId.length * 4);
   const next = (BigInt(`0x${nodeId}`) + 1n) % (1n << size);
   return next.toString(16).padStart(nodeId.length, '0') as ResourceId;

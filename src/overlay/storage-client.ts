@@ -1,39 +1,29 @@
 /**
  * Store, Fetch and Stat as usages call them. RFC 6940 §7.4.
  */
+import { bytesEqual } from '../base/bytes.ts';
 import { limits } from '../base/limits.ts';
 import type { KindId } from '../base/ids.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Trace } from '../ports/trace.ts';
 import type { KindDefinition } from '../storage/kinds.ts';
-import { isUnsigned } from '../storage/signed-value.ts';
 import { encodeToBytes, tryDecode } from '../wire/codec.ts';
-import type { Destination } from '../wire/reload/destination.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
 import { messageCodes } from '../wire/reload/message-codes.ts';
-import { statAns, storedMetaValues } from '../wire/reload/stat.ts';
-import {
-  fetchAns,
-  fetchReq,
-  lastIndex,
-  selection,
-  storeAnsOf,
-  storedValues,
-  storeReq,
-  type StoredData,
-} from '../wire/reload/storage.ts';
+import { storeAnsOf, storedValues, storeReq, type StoredData } from '../wire/reload/storage.ts';
 import type {
   FetchedValue,
   FetchRequest,
   FetchResult,
   Overlay,
   OverlayError,
-  StatResult,
   StoreRequest,
   StoreResult,
   StoreValue,
 } from './api.ts';
+import { createFetcher, malformed } from './fetcher.ts';
+import { createPlaceMemory, placeName } from './place-memory.ts';
 import type { ValueSecurity } from './value-security.ts';
 import {
   localError,
@@ -59,8 +49,9 @@ type Done<T> = (outcome: Outcome<T, OverlayError>) => void;
 
 export function createStorageClient(dependencies: StorageClientDependencies): StorageClient {
   const { clock, transactions, values: security, later } = dependencies;
-  const refusedValues = dependencies.trace.counter('overlay_fetched_values_refused_total');
   const storeRetries = dependencies.trace.counter('overlay_store_retries_total');
+  const places = createPlaceMemory(clock);
+  const ask = createFetcher({ ...dependencies, places });
   let lastStorageTimeMs = 0;
 
   /** Strictly rising, so that a later Store of the same value is never too old (§13.5.3). */
@@ -81,7 +72,8 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
       refuse(done, 'invalid', problem ?? 'unknown Kind');
       return;
     }
-    attemptStore(request, kind, { number: 1, afterMs: 0, generation: 0n }, done);
+    const generation = request.generation ?? 0n;
+    attemptStore(request, kind, { number: 1, afterMs: 0, generation }, done);
   }
 
   function attemptStore(
@@ -111,8 +103,8 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
           identity: request.identity,
         },
         (outcome) => {
-          if (outcome.ok) done(stored(outcome.value, request.kind, storageTimeMs));
-          else storeFailed(request, kind, attempt, outcome.error, done);
+          if (outcome.ok) done(stored(request, outcome.value, signed));
+          else storeFailed(request, kind, attempt, storageTimeMs, outcome.error, done);
         },
       );
     });
@@ -132,7 +124,7 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
         kind,
         {
           storageTime: BigInt(storageTimeMs),
-          lifetime: value.lifetimeS,
+          lifetime: lifetimeOf(request, value),
           value: placed(value, kind),
         },
         request.identity,
@@ -144,16 +136,27 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
     });
   }
 
+  /** A removal outlives what it removes, else a copy of that could be stored again (§7.4.1.3). */
+  function lifetimeOf({ resource, kind }: StoreRequest, value: StoreValue): number {
+    if (value.exists) return value.lifetimeS;
+    return Math.max(value.lifetimeS, places.remainingS(placeName(resource, kind, value)));
+  }
+
   function stored(
+    { resource, kind }: StoreRequest,
     response: Response,
-    kind: KindId,
-    storageTimeMs: number,
+    signed: readonly StoredData[],
   ): Outcome<StoreResult, OverlayError> {
     const answer = tryDecode(storeAnsOf(dependencies.nodeIdLength()), response.body);
     const part = answer.ok
       ? answer.value.kindResponses.find((item) => item.kind === kind)
       : undefined;
     if (part === undefined) return failure(malformed());
+    let storageTimeMs = 0;
+    for (const { storageTime, lifetime, value } of signed) {
+      storageTimeMs = Number(storageTime);
+      places.saw(placeName(resource, kind, value), storageTimeMs, lifetime);
+    }
     return success({
       generation: part.generationCounter,
       replicas: part.replicas,
@@ -162,103 +165,47 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
     });
   }
 
-  /** Data_Too_Old: our clock is behind what is stored, so the next time is that plus one. */
+  /**
+   * Data_Too_Old: our clock is behind what is stored, so the next time is that plus one (§7).
+   * Generation_Counter_Too_Low: what is newer wins, else ours is stored with the right counter.
+   */
   function storeFailed(
     request: StoreRequest,
     kind: KindDefinition,
     attempt: StoreAttempt,
+    storageTimeMs: number,
     error: RequestError,
     done: Done<StoreResult>,
   ): void {
     const number = attempt.number + 1;
-    if (number > limits.overlay.storeAttempts) {
+    const isOld = error.code === errorCodes.dataTooOld;
+    const isOutdated = error.code === errorCodes.generationCounterTooLow;
+    if (number > limits.overlay.storeAttempts || (!isOld && !isOutdated)) {
       done(failure(publicError(error)));
-    } else if (error.code === errorCodes.dataTooOld) {
-      storeRetries.add();
-      fetch(slotsOf(request), (outcome) => {
-        const times = outcome.ok ? outcome.value.values.map((value) => value.storageTimeMs) : [];
-        const afterMs = Math.max(attempt.afterMs, 0, ...times) + 1;
+      return;
+    }
+    storeRetries.add();
+    fetch(slotsOf(request), (outcome) => {
+      const values = outcome.ok ? outcome.value.values : [];
+      const there = values.filter((value) => request.values.some((own) => isSamePlace(own, value)));
+      const newestMs = Math.max(0, ...there.map((value) => value.storageTimeMs));
+      if (isOld) {
+        const afterMs = Math.max(attempt.afterMs, newestMs) + 1;
         attemptStore(request, kind, { ...attempt, number, afterMs }, done);
-      });
-    } else if (error.code === errorCodes.generationCounterTooLow) {
-      storeRetries.add();
-      const answer = tryDecode(storeAnsOf(dependencies.nodeIdLength()), error.info);
-      const part = answer.ok
-        ? answer.value.kindResponses.find((item) => item.kind === request.kind)
-        : undefined;
-      const generation = part?.generationCounter ?? 0n;
-      attemptStore(request, kind, { ...attempt, number, generation }, done);
-    } else done(failure(publicError(error)));
+      } else if (!outcome.ok) done(failure(publicError(error)));
+      else if (newestMs > storageTimeMs) {
+        done(failure({ ...publicError(error), newer: outcome.value }));
+      } else {
+        const { generation } = outcome.value;
+        attemptStore(request, kind, { ...attempt, number, generation }, done);
+      }
+    });
   }
 
   function fetch(request: FetchRequest, done: Done<FetchResult>): void {
     const kind = dependencies.kind(request.kind);
-    if (kind === undefined) {
-      refuse(done, 'invalid', 'unknown Kind');
-      return;
-    }
-    ask(request, kind, messageCodes.fetchReq, [resourceOf(request)], (outcome) => {
-      if (outcome.ok) fetched(request, kind, outcome.value, done);
-      else done(outcome);
-    });
-  }
-
-  function ask(
-    request: FetchRequest,
-    kind: KindDefinition,
-    messageCode: number,
-    destinations: readonly Destination[],
-    done: Done<Response>,
-  ): void {
-    const body = encodeToBytes(fetchReq, {
-      resource: request.resource,
-      specifiers: [{ kind: request.kind, generation: 0n, selection: selected(request, kind) }],
-    });
-    transactions.request({ destinations, messageCode, body }, (outcome) => {
-      done(outcome.ok ? outcome : failure(publicError(outcome.error)));
-    });
-  }
-
-  /** Each value is judged alone; a bad one never hides the others. */
-  function fetched(
-    request: FetchRequest,
-    kind: KindDefinition,
-    response: Response,
-    done: Done<FetchResult>,
-  ): void {
-    const answer = tryDecode(fetchAns, response.body);
-    const part = answer.ok
-      ? answer.value.kindResponses.find((item) => item.kind === request.kind)
-      : undefined;
-    const list =
-      part === undefined ? undefined : tryDecode(storedValues(kind.dataModel), part.values);
-    if (part === undefined || list?.ok !== true) {
-      done(failure(malformed()));
-      return;
-    }
-    const results = new Array<FetchedValue | undefined>(list.value.length);
-    let open = list.value.length;
-    const finish = (): void => {
-      const values = results.filter((value) => value !== undefined);
-      const refused = results.length - values.length;
-      if (refused > 0) refusedValues.add(refused);
-      const { generation } = part;
-      done(success({ generation, values, refused, answeredBy: response.signer.nodeId }));
-    };
-    if (open === 0) finish();
-    list.value.forEach((data, i) => {
-      if (isUnsigned(data)) {
-        if (!data.value.exists) results[i] = fetchedValue(data, undefined, undefined);
-        if (--open === 0) later(finish);
-        return;
-      }
-      security.verify(request.resource, kind, data, response.certificates, (signer) => {
-        if (signer.ok) {
-          results[i] = fetchedValue(data, signer.value.signer, signer.value.signerNodeId);
-        }
-        if (--open === 0) finish();
-      });
-    });
+    if (kind === undefined) refuse(done, 'invalid', 'unknown Kind');
+    else ask.fetch(request, kind, done);
   }
 
   return {
@@ -266,15 +213,8 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
     fetch,
     stat(request, done) {
       const kind = dependencies.kind(request.kind);
-      if (kind === undefined) {
-        refuse(done, 'invalid', 'unknown Kind');
-        return;
-      }
-      const destination: Destination =
-        request.at === undefined ? resourceOf(request) : { type: 'node', nodeId: request.at };
-      ask(request, kind, messageCodes.statReq, [destination], (outcome) => {
-        done(outcome.ok ? statResult(outcome.value, request.kind, kind) : outcome);
-      });
+      if (kind === undefined) refuse(done, 'invalid', 'unknown Kind');
+      else ask.stat(request, kind, done);
     },
   };
 }
@@ -285,14 +225,6 @@ interface StoreAttempt {
   readonly afterMs: number;
   /** 0 = whatever it is. */
   readonly generation: bigint;
-}
-
-function malformed(): OverlayError {
-  return publicError(localError('invalid', 'malformed answer'));
-}
-
-function resourceOf(request: FetchRequest): Destination {
-  return { type: 'resource', resource: request.resource };
 }
 
 /** What keeps the values from fitting the Kind; `undefined` when they fit. */
@@ -328,55 +260,7 @@ function slotsOf(request: StoreRequest): FetchRequest {
   };
 }
 
-function selected(request: FetchRequest, kind: KindDefinition): Uint8Array {
-  const wanted =
-    kind.dataModel === 'DICTIONARY'
-      ? { keys: request.keys ?? [] }
-      : kind.dataModel === 'ARRAY'
-        ? { indices: request.ranges ?? [{ first: 0, last: lastIndex }] }
-        : {};
-  return encodeToBytes(selection(kind.dataModel), wanted);
-}
-
-function fetchedValue(
-  data: StoredData,
-  signer: FetchedValue['signer'],
-  signerNodeId: FetchedValue['signerNodeId'],
-): FetchedValue {
-  return {
-    key: data.value.key,
-    index: data.value.index,
-    exists: data.value.exists,
-    value: data.value.value,
-    storageTimeMs: Number(data.storageTime),
-    lifetimeS: data.lifetime,
-    signer,
-    signerNodeId,
-  };
-}
-
-function statResult(
-  response: Response,
-  kindId: KindId,
-  kind: KindDefinition,
-): Outcome<StatResult, OverlayError> {
-  const answer = tryDecode(statAns, response.body);
-  const part = answer.ok
-    ? answer.value.kindResponses.find((item) => item.kind === kindId)
-    : undefined;
-  const list =
-    part === undefined ? undefined : tryDecode(storedMetaValues(kind.dataModel), part.values);
-  if (part === undefined || list?.ok !== true) return failure(malformed());
-  return success({
-    generation: part.generation,
-    values: list.value.map(({ storageTime, lifetime, metadata }) => ({
-      key: metadata.key,
-      index: metadata.index,
-      exists: metadata.exists,
-      storageTimeMs: Number(storageTime),
-      lifetimeS: lifetime,
-      valueHash: metadata.hashValue,
-    })),
-    answeredBy: response.signer.nodeId,
-  });
+function isSamePlace(own: StoreValue, { key, index }: FetchedValue): boolean {
+  if (own.key !== undefined) return key !== undefined && bytesEqual(own.key, key);
+  return own.index === index;
 }
