@@ -181,7 +181,6 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     missing: (aor) => publisher.noticeMissing(aor),
     ...(settings.resolver === undefined ? {} : { settings: settings.resolver }),
   });
-  const [nonceKey = new Uint8Array(0), ...previousNonceKeys] = nonceKeys.all;
   const server = createSipServer({
     clock,
     random,
@@ -202,8 +201,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     }),
     settings: settings.sip,
     ...(deps.listener === undefined ? {} : { listener: deps.listener }),
-    nonceKey,
-    previousNonceKeys,
+    nonceKeys: nonceKeys.all,
     ...(deps.overloaded === undefined ? {} : { overloaded: deps.overloaded }),
     transactions: {
       reopen: (via, lost, done) => hops.reopen(via, lost, done),

@@ -28,9 +28,8 @@ export interface AuthenticatorDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly trace: Trace;
-  readonly nonceKey: Uint8Array;
-  /** Keys still accepted after a rotation. */
-  readonly previousNonceKeys?: readonly Uint8Array[];
+  /** The first one signs, all verify; may change in place. */
+  readonly nonceKeys: readonly Uint8Array[];
   readonly nonceLifetimeS: number;
 }
 
@@ -59,8 +58,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const { accounts, domains, trace } = deps;
   const realm = domains.canonical;
   const nonces = createNonces({
-    key: deps.nonceKey,
-    ...(deps.previousNonceKeys === undefined ? {} : { previousKeys: deps.previousNonceKeys }),
+    keys: deps.nonceKeys,
     clock: deps.clock,
     random: deps.random,
     lifetimeS: deps.nonceLifetimeS,

@@ -38,9 +38,8 @@ export interface SipServerDeps {
   readonly settings: SipSettings;
   /** Policy by listener name; absent: `defaultListenerPolicy`. */
   readonly listener?: (name: string) => ListenerPolicy;
-  /** Secret for nonces, at least 16 bytes, durable. */
-  readonly nonceKey: Uint8Array;
-  readonly previousNonceKeys?: readonly Uint8Array[];
+  /** Secrets for nonces, at least 16 bytes each, durable: the first one signs, all verify; may change in place. */
+  readonly nonceKeys: readonly Uint8Array[];
   /** True refuses new calls and registrations with 503; what is established goes on. */
   readonly overloaded?: () => boolean;
   /** Passed to the transaction layer. */
@@ -84,8 +83,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     clock,
     random: deps.random,
     trace,
-    nonceKey: deps.nonceKey,
-    ...(deps.previousNonceKeys === undefined ? {} : { previousNonceKeys: deps.previousNonceKeys }),
+    nonceKeys: deps.nonceKeys,
     nonceLifetimeS: settings.auth.nonceLifetimeS,
   });
   const registrar = createRegistrar({

@@ -28,16 +28,13 @@ const plainBytes = timeBytes + randomBytes;
  * uses does not survive a restart, nor is it shared between adapters: the lifetime bounds both.
  */
 export function createNonces(deps: {
-  /** 32 bytes or more. */
-  readonly key: Uint8Array;
-  /** Still accepted after a rotation. */
-  readonly previousKeys?: readonly Uint8Array[];
+  /** 16 bytes or more each: the first one signs, all verify. May change in place (rotation); never empty. */
+  readonly keys: readonly Uint8Array[];
   readonly clock: Clock;
   readonly random: Random;
   readonly lifetimeS: number;
 }): Nonces {
-  const { clock, random, lifetimeS } = deps;
-  const keys = [deps.key, ...(deps.previousKeys ?? [])];
+  const { clock, keys, random, lifetimeS } = deps;
   const used = new Map<string, NonceUse>();
   let forgottenUntilS = 0;
 
@@ -50,7 +47,7 @@ export function createNonces(deps: {
     const seconds = nowS();
     for (let i = 0; i < timeBytes; i++) plain[i] = (seconds / 2 ** (24 - 8 * i)) & 0xff;
     plain.set(random.bytes(randomBytes), timeBytes);
-    return hexEncode(plain) + hexEncode(macOf(deps.key, plain));
+    return hexEncode(plain) + hexEncode(macOf(keys[0] as Uint8Array, plain));
   }
 
   function check(credentials: DigestCredentials): NonceVerdict {

@@ -22,10 +22,8 @@ export interface FlowTokens {
   isToken(user: string): boolean;
 }
 
-/** The first key signs, all verify. */
+/** The first key signs, all verify; the list may change in place (rotation) and is never empty. */
 export function createFlowTokens(keys: readonly Uint8Array[]): FlowTokens {
-  const signing = keys[0] as Uint8Array;
-
   function tag(key: Uint8Array, id: Uint8Array): Uint8Array {
     return hmacSha256(key, id).subarray(0, tagBytes);
   }
@@ -33,7 +31,7 @@ export function createFlowTokens(keys: readonly Uint8Array[]): FlowTokens {
   return {
     create(flowId) {
       const id = latin1Encode(flowId);
-      const text = base64Encode(concatBytes([tag(signing, id), id]));
+      const text = base64Encode(concatBytes([tag(keys[0] as Uint8Array, id), id]));
       return mark + text.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
     },
     open(token) {

@@ -12,7 +12,10 @@ import type { HopAddressing, OwnRoute, ViaSentBy } from './targets.ts';
 export interface PhoneHopsDeps {
   readonly domains: Domains;
   readonly flows: FlowOpener;
-  /** Flow-token secrets, at least 16 bytes each: the first one signs, all verify (rotation). Durable. */
+  /**
+   * Flow-token secrets, at least 16 bytes each, durable: the first one signs, all verify; may change in
+   * place (rotation).
+   */
   readonly tokenKeys: readonly Uint8Array[];
   /** Address to show instead of `flow.local` (bound to a wildcard, behind port forwarding). */
   readonly advertised?: (
@@ -24,11 +27,22 @@ export interface PhoneHopsDeps {
 export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
   const { domains, flows } = deps;
   const tokens = createFlowTokens(deps.tokenKeys);
-  const written = new WeakMap<Flow, WrittenHop>();
+  let written = new WeakMap<Flow, WrittenHop>();
   /** The requests of one phone carry the same Route values call after call. */
   const proven = new Map<string, OwnRoute>();
+  /** The key that made what is remembered. */
+  let signing = deps.tokenKeys[0];
+
+  /** After a rotation tokens are made with the new key, and those of dropped keys count no more. */
+  function forgetRotated(): void {
+    if (signing === deps.tokenKeys[0]) return;
+    signing = deps.tokenKeys[0];
+    written = new WeakMap();
+    proven.clear();
+  }
 
   function hopOf(flow: Flow): WrittenHop {
+    forgetRotated();
     let hop = written.get(flow);
     if (hop === undefined) {
       const shown = deps.advertised?.(flow);
@@ -61,6 +75,7 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
     via: (flow) => hopOf(flow).via,
     recordRoute: (flow, secure) => (secure ? hopOf(flow).secureRoute : hopOf(flow).route),
     ownRoute(uri) {
+      forgetRotated();
       const seen = proven.get(uri);
       if (seen !== undefined) return seen;
       const parsed = parseUri(uri);

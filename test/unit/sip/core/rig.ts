@@ -189,7 +189,7 @@ export function createRig(
       ...defaultSipSettings,
       auth: { ...defaultSipSettings.auth, challengeRequests: false },
     },
-    nonceKey: new Uint8Array(32).fill(9),
+    nonceKeys: [new Uint8Array(32).fill(9)],
   };
   const changed = change(base);
   const tokenKeys = [new Uint8Array(32).fill(7)];

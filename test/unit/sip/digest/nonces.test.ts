@@ -20,8 +20,7 @@ function world(lifetimeS = 300): {
     clock,
     make: (key = 1, previous = []) =>
       createNonces({
-        key: keyOf(key),
-        previousKeys: previous.map(keyOf),
+        keys: [key, ...previous].map(keyOf),
         clock,
         random: createPrng(`nonces ${String(key)}`),
         lifetimeS,
@@ -113,4 +112,17 @@ test('nonces survive a restart and a rotation of the key', () => {
   assert.equal(make(1).check(use(nonce, '00000001')), 'fresh');
   assert.equal(make(2, [1]).check(use(nonce, '00000001')), 'fresh');
   assert.equal(make(2).check(use(nonce, '00000001')), 'foreign');
+});
+
+test('a key that comes while running signs from then on; one that goes verifies no more', () => {
+  const { clock } = world();
+  const keys = [new Uint8Array(32).fill(1)];
+  const nonces = createNonces({ keys, clock, random: createPrng('live'), lifetimeS: 300 });
+  const [first, unused] = [nonces.create(), nonces.create()];
+  keys.unshift(new Uint8Array(32).fill(2));
+  const second = nonces.create();
+  assert.equal(nonces.check(use(first, '00000001')), 'fresh');
+  assert.equal(world().make(2).check(use(second, '00000001')), 'fresh');
+  keys.pop();
+  assert.equal(nonces.check(use(unused, '00000001')), 'foreign');
 });

@@ -50,6 +50,24 @@ test('a token survives a restart of the server', () => {
   assert.deepEqual(reborn.ownRoute(uri), { kind: 'flow', flowId: flow.id });
 });
 
+test('a rotation while running: new tokens by the new key, old ones hold until their key goes', () => {
+  const rig = createRig();
+  const { flow } = rig.phone('192.0.2.10');
+  const tokenKeys = [new Uint8Array(32).fill(1)];
+  const hops = createPhoneHops({ domains, flows: rig.flows, tokenKeys });
+  const old = hops.recordRoute(flow, false);
+  assert.equal(hops.ownRoute(old)?.kind, 'flow');
+  tokenKeys.unshift(new Uint8Array(32).fill(2));
+  const fresh = hops.recordRoute(flow, false);
+  assert.notEqual(fresh, old);
+  assert.equal(hops.ownRoute(old)?.kind, 'flow');
+  assert.equal(hops.ownRoute(fresh)?.kind, 'flow');
+  tokenKeys.pop();
+  tokenKeys.unshift(new Uint8Array(32).fill(3));
+  assert.equal(hops.ownRoute(old)?.kind, 'forged');
+  assert.equal(hops.ownRoute(fresh)?.kind, 'flow');
+});
+
 test('own and foreign Route values are told apart', () => {
   const { hops } = createRig().deps;
   assert.deepEqual(hops.ownRoute(`sip:${domain};lr`), { kind: 'plain' });
