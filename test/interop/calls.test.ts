@@ -146,6 +146,7 @@ describe('a lab of three boxes', { skip: without('baresip', 'sipp') }, () => {
     const bob = await phone('bob', 2, 7128, 'udp');
     alice.command('dial', `sip:bob@${lab.domain}`);
     await bob.event('CALL_INCOMING');
+    await alice.event('CALL_RINGING');
     bob.command('hangup');
     const busy = await alice.event('CALL_CLOSED');
     assert.match(busy.param ?? '', /^(486|603)/);
