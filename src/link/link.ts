@@ -7,11 +7,12 @@ import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { SecureConnection } from '../ports/connection.ts';
-import type { Counter, Trace } from '../ports/trace.ts';
+import type { Trace } from '../ports/trace.ts';
 import { createAckWindow } from './ack-window.ts';
 import { createDeframer } from './deframer.ts';
 import type { DeframerSink } from './deframer.ts';
 import { ackFrameLength, encodeDataFrame, writeAckFrame } from '../wire/reload/framing.ts';
+import { linkCounters } from './link-counters.ts';
 import { createPendingQueue } from './pending-queue.ts';
 import { createRtoEstimator } from './rto.ts';
 
@@ -296,31 +297,3 @@ export function createLink(dependencies: LinkDependencies): Link {
     close,
   };
 }
-
-function linkCounters(trace: Trace): Record<LinkCount, Counter> {
-  const event = (name: string): Counter => trace.counter('link_events_total', { event: name });
-  return {
-    sent: trace.counter('link_messages_total', { direction: 'out' }),
-    received: trace.counter('link_messages_total', { direction: 'in' }),
-    suspected: event('suspected'),
-    resumed: event('resumed'),
-    failed: event('failed'),
-    full: event('refused-queue-full'),
-    oversized: event('refused-oversized'),
-    badFrame: event('refused-bad-frame'),
-    strayAck: event('refused-stray-ack'),
-    empty: event('refused-empty'),
-  };
-}
-
-type LinkCount =
-  | 'sent'
-  | 'received'
-  | 'suspected'
-  | 'resumed'
-  | 'failed'
-  | 'full'
-  | 'oversized'
-  | 'badFrame'
-  | 'strayAck'
-  | 'empty';

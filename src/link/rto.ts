@@ -13,10 +13,16 @@ export interface RtoEstimator {
 const alpha = 1 / 8;
 const beta = 1 / 4;
 
-export function createRtoEstimator(): RtoEstimator {
+/** `initialMs`: before the first sample; `minimumMs`: floor of the RTO. Those of stream links by default. */
+export function createRtoEstimator(
+  { initialMs, minimumMs }: { readonly initialMs: number; readonly minimumMs: number } = {
+    initialMs: limits.link.initialRtoMs,
+    minimumMs: limits.link.minimumRtoMs,
+  },
+): RtoEstimator {
   let smoothed: number | undefined;
   let variation = 0;
-  let rtoMs: number = limits.link.initialRtoMs;
+  let rtoMs = initialMs;
 
   return {
     get rttMs() {
@@ -35,7 +41,7 @@ export function createRtoEstimator(): RtoEstimator {
         smoothed = (1 - alpha) * smoothed + alpha * r;
       }
       const computed = Math.ceil(smoothed + Math.max(1, 4 * variation));
-      rtoMs = Math.min(limits.link.maximumRtoMs, Math.max(limits.link.minimumRtoMs, computed));
+      rtoMs = Math.min(limits.link.maximumRtoMs, Math.max(minimumMs, computed));
     },
   };
 }

@@ -4,6 +4,7 @@
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
+import { createDatagramLink } from '../link/datagram-link.ts';
 import { createLink, type Link } from '../link/link.ts';
 import type { Certificate } from '../ports/certificates.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -118,7 +119,8 @@ export function createLinkTable(dependencies: LinkTableDependencies): LinkTable 
     ambiguous: boolean,
     held: LinkEntry | undefined,
   ): LinkEntry {
-    const link = createLink({
+    const create = connection.datagramBytes === undefined ? createLink : createDatagramLink;
+    const link = create({
       clock,
       trace,
       connection,

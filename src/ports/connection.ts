@@ -17,6 +17,11 @@ export interface SecureConnection {
   readonly remote: TransportAddress;
   /** Leaf first, as received; never empty. */
   readonly peerChain: readonly Certificate[];
+  /**
+   * Largest payload of one datagram (bytes) on DTLS; then every `send` and every `data` is one whole
+   * datagram, which may be lost, repeated or overtaken. Absent on a stream.
+   */
+  readonly datagramBytes?: number;
   /** Bytes handed to `send` and not yet taken by the network. */
   readonly bufferedBytes: number;
   /** Data that arrives before a handler is set is kept (bounded) and delivered then. Set exactly once. */

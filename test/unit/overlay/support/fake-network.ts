@@ -14,6 +14,8 @@ export interface FakeNetwork {
   dialer(host: FakeHost): Dialer;
   /** Every chunk that a host sends, before it travels. */
   onSend?: (from: FakeHost, bytes: Uint8Array) => void;
+  /** Connections made from now on carry datagrams of that size, and lose those for which this is true. */
+  datagrams?: { readonly bytes: number; readonly loses: () => boolean };
 }
 
 export interface FakeHost {
@@ -58,7 +60,9 @@ export function createFakeNetwork(clock: FakeClock, delayMs = 1): FakeNetwork {
     remote: TransportAddress,
     peerChain: readonly Certificate[],
   ): End {
+    const { datagrams } = network;
     const end: End = {
+      ...(datagrams === undefined ? {} : { datagramBytes: datagrams.bytes }),
       role,
       local,
       remote,
@@ -76,6 +80,10 @@ export function createFakeNetwork(clock: FakeClock, delayMs = 1): FakeNetwork {
       send(bytes) {
         if (!end.open || host.dead) return;
         network.onSend?.(host, bytes);
+        if (datagrams !== undefined) {
+          if (bytes.length > datagrams.bytes) throw new Error('datagram too long');
+          if (datagrams.loses()) return;
+        }
         const copy = bytes.slice();
         clock.after('travel', delayMs, () => post(end.other, copy));
       },

@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nodeIdFromBytes } from '../../../src/base/ids.ts';
+import { limits } from '../../../src/base/limits.ts';
+import { createDatagramLink } from '../../../src/link/datagram-link.ts';
+import type { Link } from '../../../src/link/link.ts';
+import { decodeFrame, encodeAckFrame, encodeDataFrame } from '../../../src/wire/reload/framing.ts';
+import { createCountingTrace, createFakeClock, createFakeConnection } from './fakes.ts';
+
+interface Copy {
+  readonly atMs: number;
+  readonly sequence: number;
+  readonly text: string;
+}
+
+interface Scene {
+  readonly link: Link;
+  readonly clock: ReturnType<typeof createFakeClock>;
+  readonly connection: ReturnType<typeof createFakeConnection>;
+  readonly trace: ReturnType<typeof createCountingTrace>;
+  readonly log: string[];
+  /** Data frames sent so far, at times since the beginning. */
+  readonly copies: Copy[];
+  readonly acks: number[];
+  readonly ack: (sequence: number) => void;
+  readonly send: (text: string) => void;
+}
+
+const ascii = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+
+function scene(options: { stunRttMs?: number; initialRtoMs?: number } = {}): Scene {
+  const clock = createFakeClock();
+  const startMs = clock.monotonicMs();
+  const connection = createFakeConnection();
+  const trace = createCountingTrace();
+  const log: string[] = [];
+  const copies: Copy[] = [];
+  const acks: number[] = [];
+  connection.send = (bytes) => {
+    const frame = decodeFrame(bytes);
+    if (frame.type === 'ack') acks.push(frame.ackSequence);
+    else {
+      const text = Buffer.from(frame.message).toString();
+      copies.push({ atMs: clock.monotonicMs() - startMs, sequence: frame.sequence, text });
+    }
+  };
+  const link = createDatagramLink({
+    clock,
+    connection: Object.assign(connection, { datagramBytes: 1200 }),
+    trace,
+    nodeId: nodeIdFromBytes(new Uint8Array(16).fill(7)),
+    maxMessageBytes: () => 1000,
+    events: {
+      message: (bytes) => log.push(`message ${Buffer.from(bytes).toString()}`),
+      oversized: (prefix) => log.push(`oversized ${String(prefix.length)}`),
+      suspect: (suspect) => log.push(`suspect ${String(suspect)}`),
+      closed: (reason) => log.push(`closed ${reason}`),
+    },
+    ...options,
+  });
+  return {
+    link,
+    clock,
+    connection,
+    trace,
+    log,
+    copies,
+    acks,
+    ack: (sequence) => {
+      connection.handler.data(encodeAckFrame(sequence, 0));
+    },
+    send: (text) => {
+      assert.ok(
+        link.send(ascii(text), (acknowledged) => log.push(`${text} ${String(acknowledged)}`)),
+      );
+    },
+  };
+}
+
+test('[R6940-6.6.3.1-01] [R6940-6.6.3-02] one message at a time, no burst', () => {
+  const { send, copies, clock } = scene();
+  for (const text of ['a', 'b', 'c']) send(text);
+  clock.advance(1600);
+  assert.deepEqual([...new Set(copies.map(({ text }) => text))], ['a']);
+  assert.equal(copies.length, 3);
+});
+
+test('[R6940-6.6.3.1-02] [R6940-6.6.3.1-08] [R6940-6.6.3.1-09] [R6940-6.6.3.1-10] copies at 0, 500, 1500, 3500 and 7500 ms with rising sequence numbers', () => {
+  const { send, copies, clock } = scene();
+  send('a');
+  clock.advance(15_000);
+  assert.deepEqual(
+    copies.map(({ atMs }) => atMs),
+    [0, 500, 1500, 3500, 7500],
+  );
+  assert.deepEqual(
+    copies.map(({ sequence }) => sequence),
+    [0, 1, 2, 3, 4],
+  );
+});
+
+test('[R6940-6.6.3.1-12] [R6940-6.6.3.1-13] suspect at the third further copy, closed after the fifth one’s wait', () => {
+  const { send, log, clock, link, connection } = scene();
+  send('a');
+  send('b');
+  clock.advance(3499);
+  assert.deepEqual(log, []);
+  clock.advance(1);
+  assert.deepEqual(log, ['suspect true', 'a false', 'b false']);
+  assert.ok(link.suspect);
+  clock.advance(15_499 - 3500);
+  assert.equal(connection.closeReason, undefined);
+  clock.advance(1);
+  assert.equal(connection.closeReason, 'no acknowledgement');
+  assert.equal(link.send(ascii('c')), false);
+});
+
+test('[R6940-6.6.3.1-14] a link that acknowledges again is good again', () => {
+  const { send, log, clock, ack, link } = scene();
+  send('a');
+  clock.advance(4000);
+  ack(0);
+  assert.deepEqual(log, ['suspect true', 'a false', 'suspect false']);
+  assert.equal(link.suspect, false);
+  assert.equal(link.unacknowledged, 0);
+});
+
+test('[R6940-6.6.3.1-11] the acknowledgement of any copy, or the end of the connection, ends it', () => {
+  for (const sequence of [0, 1, 2]) {
+    const { send, copies, clock, ack, log } = scene();
+    send('a');
+    clock.advance(1600);
+    ack(sequence);
+    clock.advance(20_000);
+    assert.equal(copies.length, 3);
+    assert.deepEqual(log, ['a true']);
+  }
+  const { send, copies, clock, connection, log } = scene();
+  send('a');
+  connection.handler.closed('ECONNREFUSED');
+  clock.advance(20_000);
+  assert.equal(copies.length, 1);
+  assert.deepEqual(log, ['a false', 'closed ECONNREFUSED']);
+});
+
+test('[R6940-6.6.3.1-15] at least 10 ms between an acknowledgement and the next message', () => {
+  const { send, copies, clock, ack } = scene();
+  send('a');
+  send('b');
+  clock.advance(100);
+  ack(0);
+  clock.advance(9);
+  assert.equal(copies.length, 1);
+  clock.advance(1);
+  assert.deepEqual(copies[1], { atMs: 110, sequence: 1, text: 'b' });
+  clock.advance(50);
+  ack(1);
+  clock.advance(5);
+  send('c');
+  assert.equal(copies.length, 2);
+  clock.advance(5);
+  assert.equal(copies[2]?.atMs, 170);
+});
+
+test('[R6940-6.6.3.1-05] [R6940-6.6.3.1-07] the STUN round trip is the first sample, every acknowledgement one more', () => {
+  const { send, clock, ack, link } = scene({ stunRttMs: 200 });
+  assert.equal(link.rttMs, 200);
+  assert.equal(link.rtoMs, 200 + 4 * 100);
+  send('a');
+  clock.advance(600);
+  // The first copy is acknowledged 700 ms after it left, the second 300 ms after.
+  clock.advance(100);
+  ack(0);
+  assert.equal(link.rttMs, (7 * 200 + 700) / 8);
+  const variation = 0.75 * 100 + 0.25 * 500;
+  assert.equal(link.rtoMs, Math.ceil((7 * 200 + 700) / 8 + 4 * variation));
+  ack(1);
+  assert.equal(link.rttMs, (7 * 262.5 + 100) / 8);
+});
+
+test('[R6940-6.6.3.1-03] [R6940-6.6.3.1-04] another default RTO where the network is known', () => {
+  for (const initialRtoMs of [50, 2000]) {
+    const { send, copies, clock } = scene({ initialRtoMs });
+    send('a');
+    clock.advance(initialRtoMs);
+    assert.equal(copies.length, 2);
+  }
+});
+
+test('[R6940-6.6.3-01] what was lost arrives with a later copy, and each arrival is acknowledged', () => {
+  const sender = scene();
+  const receiver = scene();
+  sender.send('lost');
+  sender.clock.advance(500);
+  const second = sender.copies[1] as Copy;
+  receiver.connection.handler.data(encodeDataFrame(second.sequence, ascii(second.text)));
+  assert.deepEqual(receiver.log, ['message lost']);
+  assert.deepEqual(receiver.acks, [1]);
+  sender.ack(1);
+  assert.deepEqual(sender.log, ['lost true']);
+});
+
+test('bad datagrams are counted, stray acknowledgements change nothing', () => {
+  const { connection, trace, log, ack, link } = scene();
+  for (const bytes of [[], [7, 7], [128, 0, 0, 0, 0, 0, 0, 9, 1]]) {
+    connection.handler.data(Uint8Array.from(bytes));
+  }
+  ack(77);
+  connection.handler.data(encodeDataFrame(0, new Uint8Array(0)));
+  assert.equal(trace.count('link_events_total', 'refused-bad-frame'), 3);
+  assert.equal(trace.count('link_events_total', 'refused-stray-ack'), 1);
+  assert.equal(trace.count('link_events_total', 'refused-empty'), 1);
+  assert.deepEqual(log, []);
+  assert.equal(link.mtuBytes, 1192);
+});
+
+test('a message above max-message-size is reported, then the link closes', () => {
+  const { connection, log, clock } = scene();
+  connection.handler.data(encodeDataFrame(0, new Uint8Array(1001)));
+  assert.deepEqual(log, ['oversized 1001']);
+  clock.advance(limits.link.oversizedGraceMs);
+  assert.equal(connection.closeReason, 'message above max-message-size');
+});
+
+test('the queue is bounded', () => {
+  const { link, trace } = scene();
+  for (let i = 0; i < limits.link.unacknowledgedMessages; i++) assert.ok(link.send(ascii('x')));
+  assert.equal(link.send(ascii('x')), false);
+  assert.equal(trace.count('link_events_total', 'refused-queue-full'), 1);
+  const large = scene().link;
+  const half = new Uint8Array(limits.link.bufferedBytes / 2);
+  assert.ok(large.send(half));
+  assert.ok(large.send(half.subarray(1), undefined, Uint8Array.of(1)));
+  assert.equal(large.send(ascii('x')), false);
+});
