@@ -55,22 +55,23 @@ function readAlone(block: Uint8Array, whole: XmlElement, shift: number): ParsedK
 }
 
 const headBytes = 4096;
-const declaration = /\sxmlns(:[A-Za-z_][\w.-]{0,30})?\s*=\s*("[^"<]{0,200}"|'[^'<]{0,200}')/g;
+const declaration = /\sxmlns(:[A-Za-z_][\w.-]{0,30})\s*=\s*("[^"<]{0,200}"|'[^'<]{0,200}')/g;
 
-/** The namespace declarations at the head of the document; ours where it does not say. */
+/** The base namespace as the default (RFC 6940 §6.5.4.1), and the prefixes that the document declares. */
 function declarations(document: Uint8Array): string {
   const head = utf8Decode(document.subarray(0, endOfHead(document))) ?? '';
   const found = new Map<string, string>([
-    ['', `"${namespaces.base}"`],
     [':chord', `"${namespaces.chord}"`],
     [':sip', `"${namespaces.sip}"`],
   ]);
   const declared = new Set<string>();
   for (const [, prefix = '', value = ''] of head.matchAll(declaration)) {
+    // An outer declaration is the one that most of the document means.
     if (!declared.has(prefix)) found.set(prefix, value);
     declared.add(prefix);
   }
-  return [...found].map(([prefix, value]) => `xmlns${prefix}=${value}`).join(' ');
+  const prefixes = [...found].map(([prefix, value]) => `xmlns${prefix}=${value}`);
+  return [`xmlns="${namespaces.base}"`, ...prefixes].join(' ');
 }
 
 /** Behind the second start tag, so that those of the overlay and of the configuration are in. */

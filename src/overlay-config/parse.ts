@@ -62,15 +62,26 @@ export function parseOverlayDocument(
   }
 }
 
+/** What this program can do; the rest of a configuration it can always meet. */
+export interface SupportedFeatures {
+  readonly plugins: readonly string[];
+  readonly linkProtocols: readonly string[];
+  /** Default 16 only: CHORD-RELOAD is defined for that length (A-23). */
+  readonly nodeIdLengths?: readonly number[];
+}
+
 /** The first requirement of the configuration that this program does not meet, for a person; else `undefined`. */
 export function unsupportedRequirement(
   config: OverlayConfig,
-  supported: { readonly plugins: readonly string[]; readonly linkProtocols: readonly string[] },
+  supported: SupportedFeatures,
 ): string | undefined {
   const extension = config.mandatoryExtensions.find((name) => !supportedExtensions.includes(name));
   if (extension !== undefined) return `mandatory-extension ${extension}`;
   if (!supported.plugins.includes(config.topologyPlugin)) {
     return `topology-plugin ${config.topologyPlugin}`;
+  }
+  if (!(supported.nodeIdLengths ?? [16]).includes(config.nodeIdLength)) {
+    return `node-id-length ${config.nodeIdLength}`;
   }
   if (!config.overlayLinkProtocols.some((name) => supported.linkProtocols.includes(name))) {
     return `overlay-link-protocol ${config.overlayLinkProtocols.join(', ')}`;

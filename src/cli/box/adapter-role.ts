@@ -17,7 +17,7 @@ import { createStreamFramer } from '../../sip/message/stream-framer.ts';
 import { createKindRegistry } from '../../storage/kinds.ts';
 import { sipRegistrationKind } from '../../usages/sip/kind.ts';
 import { CommandError } from '../command.ts';
-import { createConfigurationKeeper } from './configuration-keeper.ts';
+import { keepConfiguration, refreshConfiguration } from './configuration-keeper.ts';
 import { loadMembership, saveNodeIdentity, type Membership } from './membership.ts';
 import { createNodeRenewal } from './node-renewal.ts';
 import { createOverlayRole } from './overlay-role.ts';
@@ -36,6 +36,9 @@ export interface AdapterRole {
   ring(): object;
   lookup(aor: string): Promise<Outcome<object>>;
 }
+
+/** Tells the supervisor that the box wants to be started again (EX_TEMPFAIL). */
+const restartExitCode = 75;
 
 export async function createAdapterRole(
   settings: Settings,
@@ -68,7 +71,8 @@ async function assemble(parts: {
   const { settings, dir, platform, membership, directory, store } = parts;
   const { clock, trace, verifier, signatures } = platform;
   const { nodeKey, nodeCertificate, configuration } = membership;
-  const keeper = createConfigurationKeeper({ ...platform, dir, initial: configuration });
+  const keeper = keepConfiguration(platform, dir, configuration);
+  const refresh = refreshConfiguration(platform, keeper, membership.url);
   const identity = createIdentity(nodeKey, nodeCertificate, [], signatures);
 
   const created = createFeedFollower({
@@ -157,7 +161,16 @@ async function assemble(parts: {
     },
   });
 
-  keeper.onChange((config) => overlay.updateConfig(config));
+  /** Set while the box waits for a configuration that has not expired. */
+  let joinLate: (() => void) | undefined;
+  keeper.onChange((config, consequence) => {
+    overlay.updateConfig(config);
+    // RFC 6940 §11.1: who cannot meet the configuration leaves; its phones can still call each other.
+    if (consequence?.type === 'exit') overlayRole.leave(() => undefined);
+    // The new process starts from the configuration that has just been saved.
+    if (consequence?.type === 'rejoin') overlayRole.leave(() => process.exit(restartExitCode));
+    if (consequence === undefined) joinLate?.();
+  });
   follower.onConfig((document) => keeper.offer(document, () => undefined));
   follower.onIdentity((aor, userIdentity) => {
     overlay.hostIdentity(userIdentity);
@@ -180,11 +193,19 @@ async function assemble(parts: {
         if (known !== undefined) overlay.hostIdentity(known);
       }
       follower.start(keeper.current().sequence);
-      overlayRole.join();
+      if (keeper.isExpired()) {
+        trace.log('error', 'configuration-expired', { authority: membership.url });
+        joinLate = () => {
+          joinLate = undefined;
+          overlayRole.join();
+        };
+      } else overlayRole.join();
       renewal.start();
+      refresh.start();
     },
     async stop() {
       renewal.stop();
+      refresh.stop();
       await new Promise<void>((resolve) => adapter.stop({ retire: false }, resolve));
       await transports.close();
       await overlayRole.stop();

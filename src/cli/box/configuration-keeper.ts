@@ -1,94 +1,93 @@
-/** Judges newer configuration documents, from the authority and from other peers alike. RFC 6940 §6.5.4, §11.1. */
+/** The configuration of this box: kept in its directory, refused where the box cannot meet it, fetched again in time. */
+import { readFileSync } from 'node:fs';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
-import { isNewerSequence } from '../../overlay-config/sequence.ts';
-import type { ParsedConfiguration } from '../../overlay-config/parse.ts';
-import { verifyConfiguration } from '../../overlay-config/sign.ts';
-import type { ConfigUpdateOffer } from '../../overlay/peer-api.ts';
-import type { Clock } from '../../ports/clock.ts';
-import type { Verifier } from '../../ports/certificates.ts';
-import type { OverlayConfig } from '../../ports/overlay-config.ts';
-import type { Trace } from '../../ports/trace.ts';
-import { errorCodes } from '../../wire/reload/errors.ts';
-import { parseDocument, saveDocument } from './membership.ts';
+import { base64Decode, base64Encode } from '../../base/text.ts';
+import { fetchConfig } from '../../node/enrollment-client.ts';
+import { connectAuthority } from '../../node/enrollment-request.ts';
+import { createXml } from '../../node/xml.ts';
+import {
+  createConfigurationKeeper,
+  type ConfigurationKeeper,
+} from '../../overlay-config/keeper.ts';
+import {
+  unsupportedRequirement,
+  type ParsedConfiguration,
+  type SupportedFeatures,
+} from '../../overlay-config/parse.ts';
+import {
+  createConfigurationRefresh,
+  type ConfigurationRefresh,
+} from '../../overlay-config/refresh.ts';
+import { CommandError } from '../command.ts';
+import { kindBlocksFile, saveDocument, saveKindBlocks } from './membership.ts';
+import type { Platform } from './platform.ts';
 
-interface Refusal {
-  readonly code: number;
-  readonly text: string;
-}
+/** What the box can do, whatever the overlay. */
+export const supportedFeatures: SupportedFeatures = {
+  plugins: ['CHORD-RELOAD'],
+  linkProtocols: ['TLS-TCP-FH-NO-ICE'],
+};
 
-export interface ConfigurationKeeper {
-  current(): OverlayConfig;
-  /** Takes the document over when it is newer and properly signed; then it is on disk and in force. */
-  offer(document: Uint8Array, done: (outcome: Outcome<void, Refusal>) => void): void;
-  /** The same for a ConfigUpdate. */
-  onConfigUpdate(update: ConfigUpdateOffer, done: (outcome: Outcome<void, Refusal>) => void): void;
-  /** Called with each document that came into force. */
-  onChange(listener: (config: OverlayConfig) => void): void;
-}
-
-export function createConfigurationKeeper(options: {
-  readonly dir: string;
-  readonly initial: ParsedConfiguration;
-  readonly verifier: Verifier;
-  readonly clock: Clock;
-  readonly trace: Trace;
-}): ConfigurationKeeper {
-  const { dir, verifier, clock, trace } = options;
-  let current = options.initial.config;
-  const listeners: ((config: OverlayConfig) => void)[] = [];
-
-  function offer(document: Uint8Array, done: (outcome: Outcome<void, Refusal>) => void): void {
-    const answer = (outcome: Outcome<void, Refusal>): void => {
-      clock.after('configuration-judged', 0, () => done(outcome));
-    };
-    const refuse = (code: number, text: string): void => {
-      trace.log('warn', 'configuration-refused', { reason: text });
-      answer(failure({ code, text }));
-    };
-    const parsed = parseDocument(document, verifier, current.overlayName);
-    if (typeof parsed === 'string') {
-      refuse(errorCodes.invalidMessage, parsed);
-      return;
-    }
-    if (!isNewerSequence(parsed.config.sequence, current.sequence)) {
-      const text = `sequence ${parsed.config.sequence} is not newer than ${current.sequence}`;
-      answer(failure({ code: errorCodes.configTooOld, text }));
-      return;
-    }
-    const context = { verifier, authority: current, nowMs: clock.wallMs() };
-    const early = verifyConfiguration(parsed, context, (verdict) => {
-      if (!verdict.ok) {
-        refuse(errorCodes.forbidden, verdict.error);
-        return;
-      }
-      if (!isNewerSequence(parsed.config.sequence, current.sequence)) {
-        answer(success(undefined));
-        return;
-      }
-      saveDocument(dir, document);
-      current = parsed.config;
-      trace.log('info', 'configuration-updated', { sequence: current.sequence });
-      for (const listener of listeners) listener(current);
-      answer(success(undefined));
-    });
-    if (!early.ok) refuse(errorCodes.forbidden, early.error);
+/** Throws CommandError when the box cannot meet the configuration. RFC 6940 §11.1. */
+export function keepConfiguration(
+  platform: Platform,
+  dir: string,
+  initial: ParsedConfiguration,
+): ConfigurationKeeper {
+  const missing = unsupportedRequirement(initial.config, supportedFeatures);
+  if (missing !== undefined) {
+    throw new CommandError(`this program cannot take part in the overlay: it lacks ${missing}`);
   }
+  return createConfigurationKeeper({
+    ...platform,
+    initial,
+    kindBlocks: readKindBlocks(kindBlocksFile(dir)),
+    xml: createXml(),
+    supported: supportedFeatures,
+    save({ document, kindBlocks }) {
+      saveKindBlocks(dir, kindBlocks.map(base64Encode));
+      saveDocument(dir, document);
+    },
+  });
+}
 
-  return {
-    current: () => current,
-    offer,
-    onConfigUpdate(update, done) {
-      if (update.type === 'config') {
-        offer(update.document, done);
-        return;
-      }
-      const text = 'kind updates come with the whole configuration in this overlay';
-      clock.after('configuration-judged', 0, () =>
-        done(failure({ code: errorCodes.forbidden, text })),
-      );
+/** Asks the configuration server at `url` before the document expires (RFC 6940 §11.1, §11.2). */
+export function refreshConfiguration(
+  platform: Platform,
+  keeper: ConfigurationKeeper,
+  url: string,
+): ConfigurationRefresh {
+  async function fetchAndOffer(): Promise<Outcome<void>> {
+    const { rootCertificates, overlayName } = keeper.current();
+    const roots = rootCertificates.map((root) => root.der);
+    const connection = connectAuthority({ rootCertificates: roots, overlayName });
+    const document = await fetchConfig(url, connection);
+    connection.close();
+    if (!document.ok) return document;
+    return await new Promise((resolve) => {
+      const answer = (outcome: Outcome<void, { readonly text: string }>): void =>
+        resolve(outcome.ok ? success(undefined) : failure(outcome.error.text));
+      keeper.offer(document.value, answer, { fromServer: true });
+    });
+  }
+  return createConfigurationRefresh({
+    ...platform,
+    current: () => keeper.current(),
+    fetch(done) {
+      fetchAndOffer().then(done, (error: unknown) => done(failure(String(error))));
     },
-    onChange(listener) {
-      listeners.push(listener);
-    },
-  };
+  });
+}
+
+/** What cannot be read is learned again from other peers. */
+function readKindBlocks(file: string): readonly Uint8Array[] {
+  let kept: unknown;
+  try {
+    kept = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(kept)) return [];
+  const blocks = kept.map((block) => (typeof block === 'string' ? base64Decode(block) : undefined));
+  return blocks.filter((block) => block !== undefined);
 }

@@ -29,6 +29,7 @@ const files = {
   newKey: 'node.key.next',
   certificate: 'node.der',
   document: 'overlay.relo',
+  kindBlocks: 'kinds.json',
 };
 
 export function membershipDirectory(dir: string): string {
@@ -74,6 +75,15 @@ export function saveNodeIdentity(dir: string, key: KeyObject, certificateDer: Ui
 /** Keeps the configuration document byte for byte. */
 export function saveDocument(dir: string, document: Uint8Array): void {
   writeFileAtomically(join(membershipDirectory(dir), files.document), document, 0o600);
+}
+
+/** Kinds that other peers taught this box, in base64. */
+export function saveKindBlocks(dir: string, blocks: readonly string[]): void {
+  writeFileAtomically(kindBlocksFile(dir), `${JSON.stringify(blocks)}\n`, 0o600);
+}
+
+export function kindBlocksFile(dir: string): string {
+  return join(membershipDirectory(dir), files.kindBlocks);
 }
 
 /** Rejects with CommandError that names the damaged file and what to do. */

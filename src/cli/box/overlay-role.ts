@@ -35,6 +35,8 @@ export interface OverlayRole {
   readonly overlay: OverlayPeer;
   /** Joins through the bootstrap nodes, or is the first peer when it is the only one listed. */
   join(): void;
+  /** Leaves the ring for good; `done` is called later. */
+  leave(done: () => void): void;
   /** Leaves the ring, then closes all ports. */
   stop(): Promise<void>;
 }
@@ -113,6 +115,7 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
       const started = overlay.start({ bootstrap: others.length === 0 ? 'first' : others });
       if (!started.ok) throw new CommandError(started.error);
     },
+    leave: (done) => overlay.stop(done),
     async stop() {
       await new Promise<void>((resolve) => overlay.stop(resolve));
       await closeAll();
