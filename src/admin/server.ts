@@ -6,6 +6,7 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
 import { constantTimeEqual } from '../base/hash.ts';
 import { utf8Encode } from '../base/text.ts';
 import type { Outcome } from '../base/outcome.ts';
@@ -50,6 +51,13 @@ export function createAdminServer(
 
 function routes(sources: AdminSources, bearerToken: string): Hono {
   const app = new Hono();
+  app.use(
+    bodyLimit({
+      maxSize: maxBodyBytes,
+      onError: (context) =>
+        context.json({ error: `a request has at most ${maxBodyBytes} bytes` }, 413),
+    }),
+  );
   app.get('/', (context) => context.html(dashboardPage));
   app.get('/health', (context) => {
     const health = sources.health();
@@ -86,9 +94,6 @@ function routes(sources: AdminSources, bearerToken: string): Hono {
       if (!authorised(context)) {
         return context.json({ error: 'the bearer token of the data directory is needed' }, 401);
       }
-      if (Number(context.req.header('content-length') ?? 0) > maxBodyBytes) {
-        return context.json({ error: `a request has at most ${maxBodyBytes} bytes` }, 413);
-      }
       if (sources.authority === undefined) {
         return context.json(
           { error: 'this box does not run the authority; run the command on the box that does' },
@@ -99,7 +104,20 @@ function routes(sources: AdminSources, bearerToken: string): Hono {
     };
   };
   accountRoutes(app, withAuthority);
+  app.notFound((context) => {
+    const allowed = methodsOf(app, context.req.path);
+    return allowed.length === 0
+      ? context.json({ error: 'there is nothing here' }, 404)
+      : context.json({ error: `use ${allowed.join(' or ')}` }, 405, { Allow: allowed.join(', ') });
+  });
   return app;
+}
+
+/** Methods that the path answers to. */
+function methodsOf(app: Hono, path: string): string[] {
+  return ['GET', 'POST', 'DELETE'].filter((method) =>
+    app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
+  );
 }
 
 type WithAuthority = (

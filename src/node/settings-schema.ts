@@ -12,6 +12,28 @@ convict.addFormat({
     typeof value === 'string' ? value.split(',').filter((part) => part !== '') : value,
 });
 convict.addFormat({
+  name: 'switch',
+  validate(value: unknown) {
+    if (typeof value !== 'boolean') throw new Error('must be true or false');
+  },
+  coerce: (value: unknown) => (value === 'true' ? true : value === 'false' ? false : value),
+});
+/** Whole numbers; text counts only when all of it is one. */
+function numberFormat(name: string, largest: number, expected: string): void {
+  convict.addFormat({
+    name,
+    validate(value: unknown) {
+      if (!Number.isInteger(value) || Number(value) < 0 || Number(value) > largest) {
+        throw new Error(expected);
+      }
+    },
+    coerce: (value: unknown) =>
+      typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value,
+  });
+}
+numberFormat('whole-number', Number.MAX_SAFE_INTEGER, 'must be an integer, 0 or more');
+numberFormat('port-number', 65_535, 'must be an integer from 0 to 65535');
+convict.addFormat({
   name: 'digest-algorithms',
   validate(value: unknown) {
     const allowed = ['MD5', 'SHA-256'];
@@ -59,9 +81,13 @@ export interface ListenerSettings {
 
 const positive = (doc: string, fallback: number, env: string): NumberSetting => ({
   doc,
-  format: 'nat',
+  format: 'whole-number',
   default: fallback,
   env,
+});
+const port = (doc: string, fallback: number, env: string): NumberSetting => ({
+  ...positive(doc, fallback, env),
+  format: 'port-number',
 });
 interface NumberSetting {
   doc: string;
@@ -94,7 +120,7 @@ export const settingsSchema = {
   authority: {
     enabled: {
       doc: 'True on the box that issues certificates and keeps the accounts.',
-      format: Boolean,
+      format: 'switch',
       default: false,
       env: 'CHORDIAL_AUTHORITY',
     },
@@ -104,7 +130,7 @@ export const settingsSchema = {
       default: '0.0.0.0',
       env: 'CHORDIAL_AUTHORITY_ADDRESS',
     },
-    port: positive('HTTPS port of the authority.', 8443, 'CHORDIAL_AUTHORITY_PORT'),
+    port: port('HTTPS port of the authority.', 8443, 'CHORDIAL_AUTHORITY_PORT'),
     publicHost: {
       doc: 'Host name or address that other boxes use to reach the authority; empty: the first address of this box.',
       format: String,
@@ -123,7 +149,7 @@ export const settingsSchema = {
   adapter: {
     enabled: {
       doc: 'True on a box that takes part in the overlay and serves phones.',
-      format: Boolean,
+      format: 'switch',
       default: true,
       env: 'CHORDIAL_ADAPTER',
     },
@@ -135,13 +161,13 @@ export const settingsSchema = {
       default: '0.0.0.0',
       env: 'CHORDIAL_LINK_ADDRESS',
     },
-    port: positive('TCP port for overlay links.', 6084, 'CHORDIAL_LINK_PORT'),
-    sipPort: positive(
+    port: port('TCP port for overlay links.', 6084, 'CHORDIAL_LINK_PORT'),
+    sipPort: port(
       'TCP port for SIP connections of other boxes (application 5060).',
       6085,
       'CHORDIAL_LINK_SIP_PORT',
     ),
-    sipsPort: positive(
+    sipsPort: port(
       'TCP port for SIPS connections of other boxes (application 5061).',
       6086,
       'CHORDIAL_LINK_SIPS_PORT',
@@ -172,17 +198,9 @@ export const settingsSchema = {
       default: '0.0.0.0',
       env: 'CHORDIAL_SIP_ADDRESS',
     },
-    port: positive(
-      'UDP and TCP port of the default listeners; 0: none.',
-      5060,
-      'CHORDIAL_SIP_PORT',
-    ),
-    tlsPort: positive('TLS port of the default listeners; 0: none.', 5061, 'CHORDIAL_SIP_TLS_PORT'),
-    wsPort: positive(
-      'WebSocket port of the default listeners; 0: none.',
-      5066,
-      'CHORDIAL_SIP_WS_PORT',
-    ),
+    port: port('UDP and TCP port of the default listeners; 0: none.', 5060, 'CHORDIAL_SIP_PORT'),
+    tlsPort: port('TLS port of the default listeners; 0: none.', 5061, 'CHORDIAL_SIP_TLS_PORT'),
+    wsPort: port('WebSocket port of the default listeners; 0: none.', 5066, 'CHORDIAL_SIP_WS_PORT'),
     listeners: {
       doc: 'Listeners beside the default ones: {name, transport, address, port, role, digest}.',
       format: 'listeners',
@@ -203,7 +221,7 @@ export const settingsSchema = {
     },
     authenticate: {
       doc: 'False turns off digest authentication of phones. For closed benches only.',
-      format: Boolean,
+      format: 'switch',
       default: true,
       env: 'CHORDIAL_SIP_AUTHENTICATE',
     },
@@ -241,10 +259,6 @@ export const settingsSchema = {
       default: '127.0.0.1',
       env: 'CHORDIAL_ADMIN_ADDRESS',
     },
-    port: positive(
-      'HTTP port for status, metrics and the command line.',
-      8080,
-      'CHORDIAL_ADMIN_PORT',
-    ),
+    port: port('HTTP port for status, metrics and the command line.', 8080, 'CHORDIAL_ADMIN_PORT'),
   },
 };

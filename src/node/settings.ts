@@ -38,10 +38,8 @@ export function loadSettings(
   for (const file of files) {
     const loaded = readFile(file);
     if (!loaded.ok) return loaded;
-    const unknown = unknownKey(loaded.value, settingsSchema, '');
-    if (unknown !== undefined) {
-      return failure(`${file}: unknown setting "${unknown}"; docs/settings.md lists all settings`);
-    }
+    const misplaced = misplacedKey(loaded.value, settingsSchema, '');
+    if (misplaced !== undefined) return failure(`${file}: ${misplaced}`);
     try {
       config.load(loaded.value as never);
       config.validate({ allowed: 'strict' });
@@ -114,24 +112,30 @@ function readFile(file: string): Outcome<object> {
   }
 }
 
-function unknownKey(values: object, schema: object, path: string): string | undefined {
+/** A key that no setting has, or a value where a group of settings belongs. */
+function misplacedKey(values: object, schema: object, path: string): string | undefined {
   for (const [key, value] of Object.entries(values) as [string, unknown][]) {
     const name = path === '' ? key : `${path}.${key}`;
     const entry = (schema as Record<string, unknown>)[key];
-    if (entry === undefined) return name;
-    const isGroup = typeof entry === 'object' && entry !== null && !('doc' in entry);
-    if (isGroup && typeof value === 'object' && value !== null) {
-      const inner = unknownKey(value, entry, name);
-      if (inner !== undefined) return inner;
+    if (entry === undefined) {
+      return `unknown setting "${name}"; docs/settings.md lists all settings`;
     }
+    const isGroup = typeof entry === 'object' && entry !== null && !('doc' in entry);
+    if (!isGroup) continue;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return `${name}: must be a group of settings, got ${JSON.stringify(value)}`;
+    }
+    const inner = misplacedKey(value, entry, name);
+    if (inner !== undefined) return inner;
   }
   return undefined;
 }
 
 function typeName(format: unknown): string {
   if (format === String) return 'text';
-  if (format === Boolean) return 'true or false';
-  if (format === 'nat') return 'whole number';
+  if (format === 'switch') return 'true or false';
+  if (format === 'port-number') return 'port number';
+  if (format === 'whole-number') return 'whole number';
   if (Array.isArray(format)) return format.join(', ');
   return String(format);
 }

@@ -24,29 +24,38 @@ const formatVersion = '1';
 const checksumBytes = 4;
 const encodings = { keyEncoding: 'buffer', valueEncoding: 'view' } as const;
 
+const usualRemedy =
+  'move the directory away and start again: registrations then return as phones register and peers replicate';
+
 /**
  * Opens or creates the store in a directory. Fails when another process holds it, when it is of
- * another format and when it is damaged; the error names the place and says what to do.
+ * another format and when it is damaged; the error names the place and says what to do. `remedy`:
+ * what to do without a backup.
  */
-export async function openStore(directory: string): Promise<Outcome<HostStore>> {
+export async function openStore(
+  directory: string,
+  remedy = usualRemedy,
+): Promise<Outcome<HostStore>> {
+  const damaged = (what: string): string =>
+    `the store ${directory} is damaged: ${what}. Restore it from a backup, or ${remedy}`;
   const files = checkStoreFiles(directory);
-  if (!files.ok) return failure(damaged(directory, files.error));
+  if (!files.ok) return failure(damaged(files.error));
   const database: Database = new ClassicLevel<Buffer, Uint8Array>(directory, encodings);
   try {
     await database.open();
   } catch (error) {
-    return failure(openError(directory, error));
+    return failure(openError(directory, error, damaged));
   }
   try {
     const keys = await readAll(database);
     if (!keys.ok) {
       await database.close();
-      return failure(damaged(directory, keys.error));
+      return failure(damaged(keys.error));
     }
     return success(createStore(database, keys.value));
   } catch (error) {
     await database.close();
-    return failure(damaged(directory, (error as Error).message));
+    return failure(damaged((error as Error).message));
   }
 }
 
@@ -71,7 +80,7 @@ async function readAll(database: Database): Promise<Outcome<string[]>> {
   );
 }
 
-function openError(directory: string, error: unknown): string {
+function openError(directory: string, error: unknown, damaged: (what: string) => string): string {
   const cause = (error as { cause?: { code?: string; message?: string } }).cause;
   const text = cause?.message ?? (error as Error).message;
   if (cause?.code === 'LEVEL_LOCKED') {
@@ -80,14 +89,7 @@ function openError(directory: string, error: unknown): string {
   if (/permission denied|EACCES|read-only/i.test(text)) {
     return `cannot open the store ${directory}: ${text}`;
   }
-  return damaged(directory, text);
-}
-
-function damaged(directory: string, what: string): string {
-  return (
-    `the store ${directory} is damaged: ${what}. Restore it from a backup, or move the directory ` +
-    'away and start again: registrations then return as phones register and peers replicate'
-  );
+  return damaged(text);
 }
 
 function createStore(database: Database, existing: readonly string[]): HostStore {

@@ -134,7 +134,7 @@ describe('quickstart, then a second box', () => {
       printed.accounts?.map((account) => account.address),
       ['sip:alice@lab.example', 'sip:bob@lab.example'],
     );
-    const [alice, bob] = printed.accounts!;
+    const [alice, bob] = printed.accounts;
     assert.match(alice!.password, /^[a-z2-9]{20}$/);
     assert.notEqual(alice!.password, bob!.password);
     secrets.push(alice!.password, bob!.password, printed.token!);

@@ -25,6 +25,10 @@ export function authorityDirectory(dir: string): string {
   return join(dir, 'authority');
 }
 
+/** Its keys exist nowhere else, so an empty one would be another overlay. */
+const remedy =
+  'make a new overlay with "chordial init" in another directory and let every box join it anew';
+
 /** Opens the authority of that directory, or creates it with `create`. */
 export async function createAuthorityRole(
   settings: Settings,
@@ -33,7 +37,7 @@ export async function createAuthorityRole(
   create?: NewOverlay,
 ): Promise<AuthorityRole> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const store = await openBoxStore(directory);
+  const store = await openBoxStore(directory, remedy);
   const { address, port, publicHost } = settings.authority;
   const [first = '127.0.0.1'] = machineAddresses();
   const host = publicHost === '' ? first : publicHost;

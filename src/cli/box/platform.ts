@@ -22,7 +22,7 @@ export interface Platform {
 
 export function createPlatform(settings: Pick<Settings, 'log'>): Platform {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'chordial_process_' });
+  collectDefaultMetrics({ register: registry, prefix: 'chordial_' });
   const signatures = createSignatureQueue();
   const { level, file } = settings.log;
   return {
@@ -40,8 +40,8 @@ export function createPlatform(settings: Pick<Settings, 'log'>): Platform {
 }
 
 /** Opens a store or ends the command with the sentence that says what to do. */
-export async function openBoxStore(directory: string): Promise<HostStore> {
-  const store = await openStore(directory);
+export async function openBoxStore(directory: string, remedy?: string): Promise<HostStore> {
+  const store = await openStore(directory, remedy);
   if (!store.ok) throw new CommandError(store.error);
   return store.value;
 }

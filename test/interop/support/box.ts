@@ -1,6 +1,6 @@
 /** The command line as an operator runs it: one command to its end, or a box in the foreground. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { until } from './wait.ts';
@@ -114,9 +114,4 @@ export function modes(folder: string): { readonly path: string; readonly mode: s
     return [{ path, mode: (statSync(path).mode & 0o777).toString(8) }];
   });
   return [own, ...below];
-}
-
-/** The command line of a process that runs. */
-export function argumentsOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
 }
