@@ -70,6 +70,7 @@ export function secureConnection(
     local,
     remote,
     peerChain,
+    sharedSecret: peerChain.length === 0,
     get bufferedBytes() {
       return bufferedBytes();
     },

@@ -15,6 +15,8 @@ import { createAdmission } from './admission.ts';
 import type { Admitted } from './admission.ts';
 import { peerChain } from './peer-chain.ts';
 import { pemCertificate } from './pem.ts';
+import { pskOptions } from './tls-psk.ts';
+import type { PskOptions } from './tls-psk.ts';
 import { secureConnection } from './secure-connection.ts';
 
 /** What this node shows on its connections. */
@@ -29,6 +31,11 @@ export interface TlsDependencies {
   readonly trace: Trace;
   /** Read for every connection: the same object until the identity is replaced. */
   readonly identity: () => TlsIdentity;
+  /**
+   * Set where the overlay uses a shared secret: then it takes the place of certificates on
+   * connections (RFC 6940 §13.4).
+   */
+  readonly sharedSecret?: string | undefined;
   /** Receives the secrets of each connection in NSS format; see {@link openKeyLog}. */
   readonly keyLog?: KeyLog | undefined;
 }
@@ -66,6 +73,8 @@ export function createDialer(options: DialerOptions): Dialer {
     result: 'failed',
   });
   const good = options.trace.counter('tls_handshakes_total', { role: 'client', result: 'ok' });
+  const { sharedSecret } = options;
+  const psk = sharedSecret === undefined ? undefined : pskOptions(sharedSecret);
 
   return {
     dial(target, timeoutMs, done) {
@@ -75,7 +84,9 @@ export function createDialer(options: DialerOptions): Dialer {
         host: target.address,
         port: target.port,
         ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-        secureContext: contextOf(options.identity()),
+        ...(psk === undefined
+          ? { secureContext: contextOf(options.identity()) }
+          : { ...psk.client, secureContext: createSecureContext(pskContext(psk)) }),
         rejectUnauthorized: false,
         checkServerIdentity: () => undefined,
       });
@@ -104,7 +115,7 @@ export function createDialer(options: DialerOptions): Dialer {
       });
       socket.once('secureConnect', () => {
         if (settled) return;
-        const chain = peerChain(socket, options.verifier);
+        const chain = psk === undefined ? peerChain(socket, options.verifier) : success([]);
         if (!chain.ok) {
           fail(`${name}: ${chain.error}`);
           return;
@@ -132,9 +143,12 @@ export async function listenSecure(options: ListenOptions): Promise<Outcome<Secu
   const open = new Set<Socket>();
   const admittedBy = new Map<string, Admitted>();
   let identity = options.identity();
+  const { sharedSecret } = options;
+  const psk = sharedSecret === undefined ? undefined : pskOptions(sharedSecret);
   const server = createServer({
-    ...contextOptions(identity),
-    requestCert: true,
+    ...(psk === undefined
+      ? { ...contextOptions(identity), requestCert: true }
+      : { ...pskContext(psk), ...psk.server }),
     rejectUnauthorized: false,
     handshakeTimeout: options.handshakeTimeoutMs,
   });
@@ -155,7 +169,7 @@ export async function listenSecure(options: ListenOptions): Promise<Outcome<Secu
       admitted.closed();
     });
     const current = options.identity();
-    if (current !== identity) {
+    if (current !== identity && psk === undefined) {
       identity = current;
       server.setSecureContext(contextOptions(identity));
     }
@@ -169,7 +183,9 @@ export async function listenSecure(options: ListenOptions): Promise<Outcome<Secu
     admittedBy.get(endpointOf(socket))?.established();
     const chain = socket.isSessionReused()
       ? failure('session resumption is not accepted')
-      : peerChain(socket, verifier);
+      : psk === undefined
+        ? peerChain(socket, verifier)
+        : success([]);
     if (!chain.ok) {
       refused.add();
       trace.log('info', 'tls-refused', { remote: socket.remoteAddress, why: chain.error });
@@ -260,6 +276,10 @@ function endpointOf(socket: Socket): string {
   return `${socket.remoteAddress ?? ''} ${String(socket.remotePort)}`;
 }
 
+function pskContext(psk: PskOptions): SecureContextOptions {
+  return { ...psk.context, secureOptions };
+}
+
 const contexts = new WeakMap<TlsIdentity, SecureContext>();
 
 /** Making a context costs as much as a handshake; one serves until the identity changes. */
@@ -272,13 +292,15 @@ function contextOf(identity: TlsIdentity): SecureContext {
   return context;
 }
 
+/** A resumed session would show a certificate without proving its key again. */
+const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
+
 function contextOptions(identity: TlsIdentity): SecureContextOptions {
   return {
     key: identity.privateKey.export({ type: 'pkcs8', format: 'pem' }),
     cert: identity.chain.map(({ der }) => pemCertificate(der)).join(''),
     minVersion: 'TLSv1.2',
-    // A resumed session would show a certificate without proving its key again.
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    secureOptions,
     // Forward secrecy and authentication throughout; no CBC, NULL, anonymous or PSK suites.
     ciphers:
       'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:' +

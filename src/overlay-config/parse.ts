@@ -2,6 +2,7 @@
 import { limits } from '../base/limits.ts';
 import { failure, success } from '../base/outcome.ts';
 import type { Outcome } from '../base/outcome.ts';
+import { utf8Encode } from '../base/text.ts';
 import type { Certificate, Verifier } from '../ports/certificates.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
 import type { Xml, XmlElement } from '../ports/xml.ts';
@@ -237,7 +238,7 @@ function readConfiguration(
     turnDensity: integer('turn-density', 1, [0, 255]),
     clientsPermitted: flag('clients-permitted', true),
     noIce: flag('no-ice', false),
-    sharedSecret: one('shared-secret'),
+    sharedSecret: sharedSecret(one('shared-secret')),
     maxMessageSize: integer('max-message-size', 5000, [1, 0xffff_ffff]),
     initialTtl: integer('initial-ttl', 100, [1, 255]),
     reliabilityTimerMs: integer('overlay-reliability-timer', 3000, [200, 0x7fff_ffff]),
@@ -269,6 +270,18 @@ function readRoots(
     else warnings.push(`<root-cert> passed over: ${certificate.error}`);
   }
   return roots;
+}
+
+/** TLS stacks take pre-shared keys up to this length (RFC 4279 §5.3 asks for 64 bytes at least). */
+const longestSecretBytes = 256;
+
+function sharedSecret(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const { length } = utf8Encode(text);
+  if (length === 0 || length > longestSecretBytes) {
+    refuse('<shared-secret>', `must have 1 to ${longestSecretBytes} bytes`);
+  }
+  return text;
 }
 
 /** Names that RFC 6940 §14 keeps for experiments must not be used in operation. */

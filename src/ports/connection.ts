@@ -15,8 +15,13 @@ export interface SecureConnection {
   readonly role: 'client' | 'server';
   readonly local: TransportAddress;
   readonly remote: TransportAddress;
-  /** Leaf first, as received; never empty. */
+  /** Leaf first, as received; empty only with {@link sharedSecret}. */
   readonly peerChain: readonly Certificate[];
+  /**
+   * True when both sides proved that they know the shared secret of the overlay instead: whose link it
+   * is, the first validly signed message tells (RFC 6940 §13.4, A-51).
+   */
+  readonly sharedSecret?: boolean;
   /**
    * Largest payload of one datagram (bytes) on DTLS; then every `send` and every `data` is one whole
    * datagram, which may be lost, repeated or overtaken. Absent on a stream.
