@@ -41,6 +41,8 @@ export interface MessageOptions {
   readonly identity?: Identity;
   /** Flip a bit of the signature. */
   readonly forge?: boolean;
+  /** SignerIdentityType other than the fitting one. */
+  readonly identityType?: number;
 }
 
 export interface RawPeer {
@@ -140,6 +142,9 @@ export function createRawPeer(
       certificates: [{ type: 'x509', certificate: signing.certificate.der }],
       signature: { ...signing.scheme, identity: named, signatureValue },
     });
+    // SignerIdentity: type, length, and 34 bytes of hash; then the signature behind its length.
+    const typeAt = block.length - 2 - signatureValue.length - 37;
+    if (options.identityType !== undefined) block[typeAt] = options.identityType;
     const tail = concatBytes([contents, block]);
     return concatBytes([encodeHeader(header, tail.length), tail]);
   }
