@@ -353,7 +353,11 @@ test('cost is linear: 64 kB of hostile text costs at most about 12 times 8 kB', 
     const small = bytes(shape(8_000));
     const large = bytes(shape(60_000));
     cost(small);
-    const ratio = cost(large) / Math.max(cost(small), 20_000);
+    let ratio = Infinity;
+    // Other programs may have disturbed a measurement; quadratic cost shows in each of them.
+    for (let attempt = 0; attempt < 5 && ratio >= 24; attempt++) {
+      ratio = Math.min(ratio, cost(large) / Math.max(cost(small), 20_000));
+    }
     assert.ok(ratio < 24, `shape ${String(index)} costs ${ratio.toFixed(1)} times as much`);
   }
 });
