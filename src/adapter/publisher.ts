@@ -45,6 +45,7 @@ export interface PublisherDeps {
 
 const storePrefix = 'adapter/published/';
 const longestBackoffMs = 60_000;
+const unannouncedMs = 600_000;
 const retireMs = 8000;
 /** After a Store that a REGISTER waited for: should the REGISTER fail after all, the record goes again. */
 const admittedMs = 5000;
@@ -126,7 +127,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       entry.state = 'no-identity';
       settle(entry, 'failed');
       // Its coming is announced; this is for the case that the announcement was missed.
-      queue.plan(entry, longestBackoffMs * (0.5 + randomUnit(random) / 2));
+      queue.plan(entry, unannouncedMs * (0.5 + randomUnit(random) / 2));
       return false;
     }
     const desired = registrationFor(entry.aor, bindings, overlay.nodeId);
