@@ -16,7 +16,7 @@ import type { Trace } from '../ports/trace.ts';
 import { createAccountCopy, readFeedPage } from './enrollment-accounts.ts';
 import { enroll, fetchConfig } from './enrollment-client.ts';
 import { createUserIdentities } from './enrollment-identities.ts';
-import { connectAuthority } from './enrollment-request.ts';
+import { connectAuthority, type AuthorityConnection } from './enrollment-request.ts';
 import type { SignatureQueue } from './signature-queue.ts';
 
 export interface FeedFollowerOptions {
@@ -50,6 +50,8 @@ export interface FeedFollower {
   /** A newer configuration document was fetched; the caller checks its signatures. */
   onConfig(listener: (document: Uint8Array) => void): () => void;
   state(): FollowerState;
+  /** From now on the box shows this certificate to the authority. */
+  useCertificate(certificate: Certificate, key: KeyObject): void;
   /** `configSequence`: of the document in use. */
   start(configSequence: number): void;
   stop(): Promise<void>;
@@ -74,16 +76,18 @@ export function createFeedFollower(options: FeedFollowerOptions): Outcome<FeedFo
   const copy = createAccountCopy(store);
   if (!copy.ok) return copy;
   const accounts = copy.value;
-  const connection = connectAuthority(
-    {
-      rootCertificates: options.rootCertificates.map((root) => root.der),
-      overlayName: options.overlayName,
-    },
-    {
-      certificateDer: options.nodeCertificate.der,
-      privateKeyPem: options.nodeKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    },
-  );
+  const connectAs = (certificate: Certificate, key: KeyObject): AuthorityConnection =>
+    connectAuthority(
+      {
+        rootCertificates: options.rootCertificates.map((root) => root.der),
+        overlayName: options.overlayName,
+      },
+      {
+        certificateDer: certificate.der,
+        privateKeyPem: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      },
+    );
+  let connection = connectAs(options.nodeCertificate, options.nodeKey);
   const created = createUserIdentities({
     store,
     clock,
@@ -110,6 +114,7 @@ export function createFeedFollower(options: FeedFollowerOptions): Outcome<FeedFo
   const stopping = new AbortController();
   const failures = trace.counter('account_feed_failures');
   let connected = false;
+  let isToldAway = false;
   let lastAnswerMs: number | undefined;
   let configSequence = 0;
   let loop: Promise<void> | undefined;
@@ -126,9 +131,8 @@ export function createFeedFollower(options: FeedFollowerOptions): Outcome<FeedFo
         continue;
       }
       failures.add();
-      if (connected || lastAnswerMs === undefined) {
-        trace.log('warn', 'authority-away', { error: refusal });
-      }
+      if (connected || !isToldAway) trace.log('warn', 'authority-away', { error: refusal });
+      isToldAway = true;
       connected = false;
       await pause(retryMs * (0.5 + randomUnit(random)));
       retryMs = Math.min(retryMs * 2, limits.enrollmentClient.retryMaxMs);
@@ -198,6 +202,11 @@ export function createFeedFollower(options: FeedFollowerOptions): Outcome<FeedFo
       configSequence = sequence;
       identities.start();
       loop ??= follow();
+    },
+    useCertificate(certificate, key) {
+      const before = connection;
+      connection = connectAs(certificate, key);
+      before.close();
     },
     async stop() {
       stopping.abort();

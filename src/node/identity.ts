@@ -45,3 +45,29 @@ export function createIdentity(
     },
   };
 }
+
+/** An identity whose key and certificate can be replaced while it is in use. */
+export interface RenewableIdentity extends Identity {
+  replace(next: Identity): void;
+}
+
+export function createRenewableIdentity(first: Identity): RenewableIdentity {
+  let current = first;
+  return {
+    get certificate() {
+      return current.certificate;
+    },
+    get chain() {
+      return current.chain;
+    },
+    get scheme() {
+      return current.scheme;
+    },
+    sign(input, done) {
+      current.sign(input, done);
+    },
+    replace(next) {
+      current = next;
+    },
+  };
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createAdapter, type Adapter } from '../../adapter/adapter.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
 import { createFeedFollower, type FeedFollower } from '../../node/feed-follower.ts';
-import { createIdentity } from '../../node/identity.ts';
+import { createIdentity, createRenewableIdentity } from '../../node/identity.ts';
 import { enrollNode } from '../../node/enrollment-node.ts';
 import type { HostStore } from '../../node/store.ts';
 import type { Settings } from '../../node/settings.ts';
@@ -73,7 +73,9 @@ async function assemble(parts: {
   const { nodeKey, nodeCertificate, configuration } = membership;
   const keeper = keepConfiguration(platform, dir, configuration);
   const refresh = refreshConfiguration(platform, keeper, membership.url);
-  const identity = createIdentity(nodeKey, nodeCertificate, [], signatures);
+  const identity = createRenewableIdentity(
+    createIdentity(nodeKey, nodeCertificate, [], signatures),
+  );
 
   const created = createFeedFollower({
     ...platform,
@@ -156,8 +158,15 @@ async function assemble(parts: {
         rootCertificates,
       });
       if (!enrolled.ok) return failure(enrolled.error.text);
-      saveNodeIdentity(dir, enrolled.value.privateKey, enrolled.value.certificate.der);
-      return success(enrolled.value.certificate);
+      const { privateKey, certificate } = enrolled.value;
+      if (certificate.nodeIds[0] !== overlay.nodeId) {
+        return failure('the authority gave this box another Node-ID');
+      }
+      saveNodeIdentity(dir, privateKey, certificate.der);
+      identity.replace(createIdentity(privateKey, certificate, [], signatures));
+      overlayRole.identityReplaced(privateKey);
+      follower.useCertificate(certificate, privateKey);
+      return success(certificate);
     },
   });
 

@@ -22,7 +22,7 @@ export function createNodeRenewal(options: {
   readonly certificate: Certificate;
   readonly clock: Clock;
   readonly trace: Trace;
-  /** Enrolls with a new key and saves both; yields the certificate, or a sentence for the log. */
+  /** Enrolls with a new key, saves both and puts them to use; yields the certificate, or a sentence for the log. */
   readonly renew: () => Promise<Outcome<Certificate>>;
 }): NodeRenewal {
   const { clock, trace, renew } = options;
@@ -54,7 +54,6 @@ export function createNodeRenewal(options: {
     retryMs = firstRetryMs;
     trace.log('info', 'node-certificate-renewed', {
       until: new Date(certificate.notAfterMs).toISOString(),
-      note: 'used from the next start on',
     });
     // A certificate that is due again at once must not become a loop.
     wait(Math.max(renewalAtMs(certificate) - clock.wallMs(), firstRetryMs));

@@ -37,6 +37,8 @@ export interface OverlayRole {
   join(): void;
   /** Leaves the ring for good; `done` is called later. */
   leave(done: () => void): void;
+  /** New connections show the certificate that the identity has now; its key is this one. */
+  identityReplaced(key: KeyObject): void;
   /** Leaves the ring, then closes all ports. */
   stop(): Promise<void>;
 }
@@ -52,7 +54,7 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
     link.keyLog === ''
       ? undefined
       : openKeyLog(link.keyLog, (error) => trace.log('error', 'key-log-failed', { error }));
-  const shown = { privateKey, chain: [identity.certificate, ...identity.chain] };
+  let shown = { privateKey, chain: [identity.certificate, ...identity.chain] };
   const tls = { verifier, trace, identity: () => shown, keyLog };
   const addresses = publicAddresses(settings);
   const at = (port: number): TransportAddress[] => addresses.map((address) => ({ address, port }));
@@ -108,6 +110,9 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
 
   return {
     overlay,
+    identityReplaced(key) {
+      shown = { privateKey: key, chain: [identity.certificate, ...identity.chain] };
+    },
     join() {
       const bootstrap = bootstrapNodes(options.config, settings);
       const own = new Set(at(link.port).map(text));
