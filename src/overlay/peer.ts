@@ -4,6 +4,7 @@
  */
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
+import { failure } from '../base/outcome.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
 import { createStorage } from '../storage/create-storage.ts';
@@ -16,6 +17,7 @@ import { createAttacher } from './attach.ts';
 import { basicMethods } from './basic-methods.ts';
 import { discard } from './candidates.ts';
 import { createBootstrap } from './bootstrap.ts';
+import { createClient, type Client, type ClientRouting } from './client.ts';
 import { createConfigOffers } from './config-offers.ts';
 import { createCopier } from './copier.ts';
 import { createIdentities } from './identities.ts';
@@ -44,6 +46,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
   let hash = overlayHash(config.overlayName);
   let idleTimer: Timer | undefined;
   let stopping = false;
+  let client: Client | undefined;
 
   const currentConfig = (): OverlayConfig => config;
   const later = (run: () => void): void => {
@@ -82,6 +85,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
         viaLists.linkDown(nodeId);
         topology.linkDown(nodeId);
         bootstrap.linkDown(nodeId);
+        client?.linkDown(nodeId);
         notify('links');
       },
       suspect: (nodeId, suspect) => topology.linkSuspect(nodeId, suspect),
@@ -107,7 +111,8 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     config: currentConfig,
     link: (nodeId) => links.get(nodeId),
     nextHop: (target, exclude) => topology.nextHop(target, exclude),
-    bootstrapPeer: () => (topology.state === 'joined' ? undefined : bootstrap.peer()),
+    bootstrapPeer: () =>
+      topology.state === 'joined' ? undefined : (client?.peer() ?? bootstrap.peer()),
     isHosted: (nodeId) => identities.isHosted(nodeId),
     acceptsOpaque: dependencies.acceptsOpaque ?? (() => false),
     viaLists,
@@ -157,7 +162,10 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     links,
     transactions,
     candidates: dependencies.candidates,
-    sendUpdateTo: (nodeId) => topology.sendUpdateTo(nodeId),
+    sendUpdateTo(nodeId) {
+      // An Update would make a client a way for the messages of others.
+      if (client === undefined) topology.sendUpdateTo(nodeId);
+    },
     learned: (nodeId, address) => bootstrap.learned(nodeId, address),
     later,
   });
@@ -194,7 +202,6 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     storage,
     copier,
     topology: () => topology,
-    isLinked: (nodeId) => links.get(nodeId) !== undefined,
     nodeIdLength: () => config.nodeIdLength,
     later,
   });
@@ -215,7 +222,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     dialer,
     store: dependencies.store,
     links,
-    topology: () => topology,
+    topology: () => (client === undefined ? topology : outsideRing),
     configured: () => config.bootstrapNodes,
     probeRing: (via, done) => queries.probeRing(self, via, done),
     ownAddresses: dependencies.candidates,
@@ -239,6 +246,13 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       },
     }),
   );
+  /** What a client shows to the bootstrap instead of a topology to join. */
+  const outsideRing: Pick<Topology, 'state' | 'join'> = {
+    state: 'idle',
+    join(first) {
+      if (!first) client?.linked();
+    },
+  };
   const handlers = new Map<number, RequestHandler>([
     ...basicMethods({
       clock,
@@ -247,6 +261,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       uptimeS,
       storedResources: () => storage.figures().resources,
       onConfigUpdate: dependencies.onConfigUpdate,
+      updated: () => client?.updated(),
     }),
     [messageCodes.attachReq, (request) => attacher.handle(request)],
     [messageCodes.appAttachReq, (request) => appAttacher.handle(request)],
@@ -283,12 +298,25 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     }
   }
 
+  function becomeClient(routing: ClientRouting): void {
+    client = createClient({
+      self,
+      routing,
+      clock,
+      trace,
+      attacher,
+      transactions,
+      anyPeer: () => bootstrap.peer(),
+    });
+  }
+
   function stop(done: () => void): void {
     if (stopping) {
       later(done);
       return;
     }
     stopping = true;
+    client?.stop();
     idleTimer?.cancel();
     bootstrap.stop();
     let finished = false;
@@ -317,14 +345,25 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     onApplication: (application, accepted) => appAttacher.onApplication(application, accepted),
     hostIdentity: (identity) => identities.host(identity),
     unhostIdentity: (nodeId) => identities.unhost(nodeId),
-    start({ bootstrap: addresses }) {
+    start({ bootstrap: addresses, client: routing }) {
+      if (routing !== undefined && !config.clientsPermitted) {
+        return failure('the overlay does not permit clients');
+      }
       const loaded = storage.load();
       if (!loaded.ok) return loaded;
+      if (routing !== undefined) becomeClient(routing);
       idleTimer = clock.after('overlay-idle-links', limits.overlay.idleLinkMs / 2, closeIdleLinks);
       bootstrap.start(addresses);
       return loaded;
     },
     stop,
+    promote() {
+      if (client === undefined) return;
+      client.stop();
+      client = undefined;
+      topology.join(false);
+    },
+    address: () => client?.address() ?? [{ type: 'node', nodeId: self }],
     acceptLink(connection) {
       if (stopping) discard(connection, 'leaving');
       else links.add(connection);

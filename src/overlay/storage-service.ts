@@ -26,8 +26,6 @@ export interface StorageServiceDependencies {
   readonly storage: Storage;
   readonly copier: Copier;
   readonly topology: () => Topology;
-  /** True for nodes that we have a direct link with. */
-  readonly isLinked: (nodeId: NodeId) => boolean;
   readonly nodeIdLength: () => number;
   readonly later: (run: () => void) => void;
 }
@@ -76,15 +74,10 @@ export function createStorageService(dependencies: StorageServiceDependencies): 
     const { resource, replicaNumber } = wanted;
     const responsible = topology().isResponsible(resource);
     if (replicaNumber === 0) return responsible ? undefined : errorCodes.notFound;
-    const plausible = responsible || topology().isPlausibleReplica(resource, replicaNumber);
-    return plausible && isMember(signer) ? undefined : errorCodes.forbidden;
-  }
-
-  /** Replicas come from neighbors, which have a link with us (§7.4.1.1). */
-  function isMember(signer: NodeId): boolean {
-    if (dependencies.isLinked(signer)) return true;
-    const { predecessors, successors } = topology().snapshot();
-    return predecessors.includes(signer) || successors.includes(signer);
+    const isOurs = responsible || topology().isPlausibleReplica(resource, replicaNumber);
+    return isOurs && topology().isPlausibleHolder(resource, signer)
+      ? undefined
+      : errorCodes.forbidden;
   }
 
   function fetch(request: IncomingRequest): void {

@@ -37,6 +37,11 @@ export interface Topology {
   replicas(): readonly NodeId[];
   /** True when this peer should hold a replica with that number; `undefined` number: any. */
   isPlausibleReplica(resource: ResourceId, replicaNumber: number): boolean;
+  /**
+   * True when `sender` may have stored the resource or held a replica of it: it is one of the known
+   * replica set, or closer to the resource than one of them (§7.4.1.1).
+   */
+  isPlausibleHolder(resource: ResourceId, sender: NodeId): boolean;
   /** True when `signer` is at least as close to the resource as all known neighbors (§6.3.4 rule 2, A-49). */
   isCloseEnough(signer: NodeId, resource: ResourceId): boolean;
   /** Fraction of the id space in parts per 10^9 (Probe responsible_set, §6.4.2.5). */

@@ -19,7 +19,7 @@ import { noNeighbors, sameIds, type Neighbors } from './neighbor-table.ts';
 import { createPeerTable } from './peers.ts';
 import { rememberLists, sortedLists } from './receive.ts';
 import { createReplication } from './replication.ts';
-import { idDigits, inRange, partsPerBillion } from './ring.ts';
+import { distance, idDigits, inRange, partsPerBillion } from './ring.ts';
 import { isCloseEnough, nextHop } from './routing.ts';
 import { createStabiliser } from './stabilise.ts';
 import { timing } from './timing.ts';
@@ -278,6 +278,12 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       if (resource.length !== idDigits || replicaNumber < 1 || replicaNumber > 2) return false;
       const third = peers.neighbors().predecessors[2];
       return third === undefined || inRange(third, resource, self);
+    },
+    isPlausibleHolder(resource, sender) {
+      if (resource.length !== idDigits || sender.length !== idDigits) return false;
+      // Whoever hands over to us as a new owner comes after us.
+      const farthest = peers.neighbors().successors.at(-1);
+      return farthest === undefined || distance(resource, sender) <= distance(resource, farthest);
     },
     isCloseEnough: (signer, resource) => !serves() || isCloseEnough(peers, signer, resource),
     responsiblePpb: () => (serves() ? partsPerBillion(peers.rangeFrom(), self) : 0),
