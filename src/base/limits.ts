@@ -106,6 +106,9 @@ export const limits = {
     /** Time for Leave and hand-over at a stop. */
     stopMs: 10_000,
     configUpdatesRemembered: 1024,
+    /** Wait of a client before it looks again for its responsible peer: after a change, after a failure. */
+    clientSettleMs: 1000,
+    clientRetryMs: 5000,
   },
   /** SIP roles. */
   sipRoles: {
@@ -344,6 +347,14 @@ export const limits = {
     retryMaxMs: 60_000,
     /** User identities kept ready for use; others are read from the Store when asked for. */
     readyIdentities: 4096,
+  },
+  /** Finding the configuration server in the DNS. */
+  discovery: {
+    dnsTimeoutMs: 2000,
+    /** SRV records considered. */
+    records: 32,
+    /** Servers asked in turn. */
+    servers: 8,
   },
   /** SIP transactions. */
   sipTransaction: {

@@ -12,8 +12,8 @@ import { hexEncode } from '../base/text.ts';
 
 /** How the authority proves who it is. */
 export interface AuthorityTrust {
-  /** DER; a chain must end in one of them. */
-  readonly rootCertificates: readonly Uint8Array[];
+  /** DER; a chain must end in one of them. By default those that the system trusts. */
+  readonly rootCertificates?: readonly Uint8Array[];
   /** The name that the server certificate must carry (RFC 6940 §11.3); without it the host of the URL. */
   readonly overlayName?: string;
 }
@@ -55,7 +55,7 @@ export function connectAuthority(
   const agent = new Agent({
     keepAlive: true,
     maxSockets: limits.enrollmentClient.concurrentEnrollments + 1,
-    ca: trust.rootCertificates.map(pemCertificate),
+    ...(trust.rootCertificates && { ca: trust.rootCertificates.map(pemCertificate) }),
     minVersion: 'TLSv1.2',
     checkServerIdentity: (host: string, certificate: PeerCertificate) =>
       checkServerIdentity(trust.overlayName ?? host, certificate),

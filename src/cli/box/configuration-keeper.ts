@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
 import { base64Decode, base64Encode } from '../../base/text.ts';
+import { createServiceResolver, discoverConfiguration } from '../../node/discovery.ts';
 import { fetchConfig } from '../../node/enrollment-client.ts';
 import { connectAuthority } from '../../node/enrollment-request.ts';
 import { createXml } from '../../node/xml.ts';
@@ -19,7 +20,7 @@ import {
   type ConfigurationRefresh,
 } from '../../overlay-config/refresh.ts';
 import { CommandError } from '../command.ts';
-import { kindBlocksFile, saveDocument, saveKindBlocks } from './membership.ts';
+import { kindBlocksFile, parseDocument, saveDocument, saveKindBlocks } from './membership.ts';
 import type { Platform } from './platform.ts';
 
 /** What the box can do, whatever the overlay. */
@@ -61,15 +62,30 @@ export function refreshConfiguration(
     const { rootCertificates, overlayName } = keeper.current();
     const roots = rootCertificates.map((root) => root.der);
     const connection = connectAuthority({ rootCertificates: roots, overlayName });
-    const document = await fetchConfig(url, connection);
+    const known = await fetchConfig(url, connection);
     connection.close();
-    if (!document.ok) return document;
+    // The authority may have moved: then the DNS knows where it is.
+    const document = known.ok ? known : await discover(overlayName, roots);
+    if (!document.ok) return known.ok ? document : failure(`${known.error}; ${document.error}`);
     return await new Promise((resolve) => {
       const answer = (outcome: Outcome<void, { readonly text: string }>): void =>
         resolve(outcome.ok ? success(undefined) : failure(outcome.error.text));
       keeper.offer(document.value, answer, { fromServer: true });
     });
   }
+  function discover(overlayName: string, roots: readonly Uint8Array[]) {
+    return discoverConfiguration({
+      overlayName,
+      resolver: createServiceResolver(),
+      random: platform.random,
+      rootCertificates: roots,
+      judge(document) {
+        const parsed = parseDocument(document, platform.verifier, overlayName);
+        return typeof parsed === 'string' ? failure(parsed) : success(undefined);
+      },
+    });
+  }
+
   return createConfigurationRefresh({
     ...platform,
     current: () => keeper.current(),
