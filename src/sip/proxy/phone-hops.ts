@@ -5,6 +5,7 @@ import type { Flow, FlowOpener, FlowTarget, SipTransportName } from '../../ports
 import { bareHost } from '../core/aor.ts';
 import type { Domains } from '../core/domains.ts';
 import { sipFailure } from '../core/failure.ts';
+import { bracketed } from '../message/ip.ts';
 import { type SipUri, parseUri } from '../message/uri.ts';
 import { createFlowTokens } from './flow-token.ts';
 import type { HopAddressing, OwnRoute, ViaSentBy } from './targets.ts';
@@ -133,10 +134,6 @@ const transportParam: Readonly<Record<SipTransportName, string>> = {
 };
 
 const giveUpNothing = (): void => undefined;
-
-function bracketed(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
-}
 
 /**
  * Where a URI with a numeric host leads (RFC 3263 §4.1); `undefined` for names, which need a resolver.

@@ -108,7 +108,7 @@ export const domains: Domains = {
 
 const users = ['alice', 'bob', 'carol'];
 
-export const accounts: Accounts = {
+const accounts: Accounts = {
   lookup(user) {
     if (user === 'mallory') {
       return { aor: `${user}@${domain}`, ha1Md5: ha1(user), ha1Sha256: undefined, enabled: false };
