@@ -23,6 +23,8 @@ import type { RequestOutcome, Transactions } from './transactions.ts';
 export interface AttachOptions {
   readonly via?: NodeId;
   readonly sendUpdate: boolean;
+  /** Asks a node that there is a link with, too: so it learns which of several Node-IDs we use (§6.1.2). */
+  readonly settlesNodeId?: boolean;
 }
 
 export interface Attacher {
@@ -85,7 +87,7 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
     done: (outcome: Outcome<NodeId>) => void,
   ): void {
     const known = target.kind === 'node' ? usableLink(target.nodeId) : undefined;
-    if (known !== undefined && !options.sendUpdate) {
+    if (known !== undefined && !options.sendUpdate && options.settlesNodeId !== true) {
       later(() => done(success(known.nodeId)));
       return;
     }

@@ -24,6 +24,8 @@ export interface BasicMethodDependencies {
   readonly uptimeS: () => number;
   readonly storedResources: () => number;
   readonly onConfigUpdate: OverlayDependencies['onConfigUpdate'];
+  /** Called after an Update was handled. */
+  readonly updated: () => void;
 }
 
 /** Handlers by message code. */
@@ -37,9 +39,15 @@ export function basicMethods(
     [messageCodes.configUpdateReq, configUpdate],
     [messageCodes.joinReq, onOwnLink((from, body) => topology().handleJoin(from, body))],
     [messageCodes.leaveReq, onOwnLink((from, body) => topology().handleLeave(from, body))],
-    [messageCodes.updateReq, handled((from, body) => topology().handleUpdate(from, body))],
+    [messageCodes.updateReq, handled(update)],
     [messageCodes.routeQueryReq, handled((from, body) => topology().handleRouteQuery(from, body))],
   ]);
+
+  function update(from: NodeId, body: Uint8Array): Outcome<Uint8Array, TopologyError> {
+    const outcome = topology().handleUpdate(from, body);
+    dependencies.updated();
+    return outcome;
+  }
 
   function ping(request: IncomingRequest): void {
     if (!tryDecode(pingReq, request.body).ok) {

@@ -37,7 +37,7 @@ export interface BootstrapDependencies {
   readonly dialer: Dialer;
   readonly store: Store;
   readonly links: LinkTable;
-  readonly topology: () => Topology;
+  readonly topology: () => Pick<Topology, 'state' | 'join'>;
   /** From the configuration document; tried beside those given at start. */
   readonly configured: () => readonly TransportAddress[];
   /** Asks through a linked node whether a ring exists there; `found` is called later. */

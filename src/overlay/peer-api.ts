@@ -15,6 +15,7 @@ import type { KindRegistry } from '../storage/kinds.ts';
 import type { TopologyFactory, TopologySnapshot } from '../topology/plugin.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 import type { Overlay, OverlayError } from './api.ts';
+import type { ClientRouting } from './client.ts';
 import type { ViaListMode } from './via-lists.ts';
 
 export interface OverlayDependencies {
@@ -62,9 +63,17 @@ export interface OverlayPeer extends Overlay {
   /**
    * Loads what was stored, then joins through any of the addresses (and remembered peers), again and
    * again until it works; or forms a ring of one. Call once. The error names what is damaged in the
-   * store; nothing has been started then.
+   * store; nothing has been started then. `client`: stays outside the ring (§4.2), refused where the
+   * configuration does not permit it.
    */
-  start(options: { readonly bootstrap: readonly TransportAddress[] | 'first' }): Outcome<void>;
+  start(options: {
+    readonly bootstrap: readonly TransportAddress[] | 'first';
+    readonly client?: ClientRouting;
+  }): Outcome<void>;
+  /** A client begins to join the ring; nothing for a peer. */
+  promote(): void;
+  /** The Destination List by which others reach this node (§4.2.1). */
+  address(): readonly Destination[];
   /** Leave, hand-over and close, in bounded time; `done` is called later, once. */
   stop(done: () => void): void;
   /** An inbound connection on the link listener. */

@@ -302,6 +302,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     client = createClient({
       self,
       routing,
+      severalNodeIds: dependencies.identity.certificate.nodeIds.length > 1,
       clock,
       trace,
       attacher,

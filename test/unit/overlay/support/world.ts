@@ -100,6 +100,7 @@ export interface AddOptions {
   readonly nodeId?: NodeId;
   readonly start?: boolean;
   readonly bootstrap?: readonly TransportAddress[] | 'first';
+  readonly client?: 'responsible-peer' | 'any-peer';
   readonly config?: Partial<OverlayConfig>;
   readonly dependencies?: Partial<OverlayDependencies>;
   readonly identity?: Identity;
@@ -165,7 +166,8 @@ export function createWorld(seed = 'overlay'): World {
     if (options.start !== false) {
       const bootstrap =
         options.bootstrap ?? (index === 1 ? 'first' : [{ address: '10.0.0.1', port: linkPort }]);
-      overlay.start({ bootstrap });
+      const { client } = options;
+      overlay.start({ bootstrap, ...(client === undefined ? {} : { client }) });
     }
     return peer;
   }
