@@ -8,6 +8,7 @@ import type { Certificate, Verifier } from '../ports/certificates.ts';
 import { parseJoinToken } from '../ports/join-token.ts';
 import { connectAuthority, fetchPinnedRoot } from './enrollment-request.ts';
 import type { AuthorityConnection } from './enrollment-request.ts';
+import { saslPrep } from './saslprep.ts';
 
 /** What a join token gives. Name and password are secrets of this box. */
 export interface Joined {
@@ -25,6 +26,7 @@ export interface Joined {
 export interface EnrollRequest {
   /** An enrollment-server URL of the configuration. */
   readonly url: string;
+  /** Both are sent as SASLprep makes them (RFC 4013). */
   readonly username: string;
   readonly password: string;
   /** DER of the PKCS#10 request. */
@@ -112,7 +114,12 @@ export async function enroll(
   if (!/^https:\/\//i.test(request.url)) {
     return refusal('unreachable', 'enrollment goes over https only');
   }
-  const form = multipartForm(request);
+  const username = saslPrep(request.username);
+  const password = saslPrep(request.password);
+  if (!username.ok) return refusal('failed_authentication', `the name ${username.error}`);
+  if (!password.ok) return refusal('failed_authentication', `the password ${password.error}`);
+  const prepared = { ...request, username: username.value, password: password.value };
+  const form = multipartForm(prepared);
   const answer = await context.connection.send({
     method: 'POST',
     url: request.url,

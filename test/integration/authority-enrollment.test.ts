@@ -469,3 +469,62 @@ test('[R6940-11.3-05][R6940-11.3-06][R6940-11.3-10][R6940-11.3-11] what our clie
   assert.doesNotMatch(seen.body, /name="nodeids"/);
   assert.doesNotMatch(seen.url ?? '', /pw|alice/);
 });
+
+test('[R6940-11.3-08] names and passwords are prepared before they are sent and kept', async (t) => {
+  const lab = await startLab(t);
+  valueOf(await lab.authority.addUser('alice', 'pa\u0308ss wo\u0308rd'));
+  const alice = 'alice@lab.example';
+  valueOf(await enrollAs(lab, 'ali\u00adce', 'p\u00e4ss\u00a0w\u00f6rd', alice));
+  const unseen = await enrollAs(lab, 'alice', 'p\u202ew', alice);
+  assert.match(unseen.ok ? '' : unseen.error.text, /the password holds a character/);
+  assert.equal((await lab.authority.setPassword('alice', 'p\u202ew')).ok, false);
+});
+
+test('[R6940-11.3-29][R6940-13.3-02] Node-IDs come from the certificate that was issued', async (t) => {
+  const lab = await startLab(t);
+  valueOf(await lab.authority.addUser('alice', 'pw'));
+  const certificate = valueOf(
+    await enrollAs(lab, 'alice', 'pw', 'alice@lab.example', { nodeIds: 3 }),
+  );
+  const { subjectAltName = '' } = new X509Certificate(certificate.der);
+  const named = [...subjectAltName.matchAll(/URI:reload:\/\/0110([0-9a-f]{32})@/g)].map(
+    ([, id]) => id,
+  );
+  assert.deepEqual(certificate.nodeIds, named);
+  assert.equal(new Set(named).size, 3);
+});
+
+test('[R6940-4.1-01][R6940-13.3-01][R6940-13.6.2-01] every name and every Node-ID is given once; Node-IDs are random', async (t) => {
+  const lab = await startLab(t);
+  const seen = new Set<string>();
+  for (const name of ['alice', 'bob', 'carol', 'dave']) {
+    valueOf(await lab.authority.addUser(name, 'pw'));
+    const aor = `${name}@lab.example`;
+    const { nodeIds, userName } = valueOf(await enrollAs(lab, name, 'pw', aor, { nodeIds: 2 }));
+    assert.equal(userName, aor);
+    for (const id of nodeIds) seen.add(id);
+  }
+  assert.equal(seen.size, 8);
+  // Sixteen bytes each: by chance about half of all bits are set.
+  const bits = [...seen].join('').replace(/./g, (digit) => parseInt(digit, 16).toString(2));
+  const set = [...bits].filter((bit) => bit === '1').length;
+  assert.ok(set > 400 && set < 624, `${set} of 1024`);
+  assert.equal((await lab.authority.addUser('alice', 'other')).ok, false, 'the name is taken');
+  const stolen = await enrollAs(lab, 'bob', 'pw', 'alice@lab.example');
+  assert.equal(stolen.ok ? 'issued' : stolen.error.reason, 'username_not_available');
+});
+
+test('[R6940-13.3-04] the life of certificates can be set; renewal keeps the Node-ID', async (t) => {
+  const dayMs = 86_400_000;
+  const lab = await startLab(t, { userCertificateMs: 2 * dayMs, nodeCertificateMs: 5 * dayMs });
+  valueOf(await lab.authority.addUser('alice', 'pw'));
+  const lifeMs = (certificate: { readonly notAfterMs: number }): number =>
+    Math.round((certificate.notAfterMs - Date.now()) / dayMs);
+  const first = valueOf(await enrollAs(lab, 'alice', 'pw', 'alice@lab.example'));
+  const again = valueOf(await enrollAs(lab, 'alice', 'pw', 'alice@lab.example'));
+  assert.equal(lifeMs(first), 2);
+  assert.deepEqual(again.nodeIds, first.nodeIds);
+  assert.notEqual(again.serialNumber, first.serialNumber);
+  const { account, password } = await joinLab(lab);
+  assert.equal(lifeMs(valueOf(await enrollAs(lab, account, password, account))), 5);
+});

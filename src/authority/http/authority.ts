@@ -22,6 +22,7 @@ import {
 } from '../../overlay-config/build.ts';
 import { restrictionToDomains } from '../../overlay-config/build.ts';
 import { parseCsr } from '../../node/csr.ts';
+import { saslPrep } from '../../node/saslprep.ts';
 import { issueCertificate } from '../../node/x509.ts';
 import { createAdapterAccounts } from '../core/adapters.ts';
 import { createBadNodes } from '../core/bad-nodes.ts';
@@ -222,9 +223,16 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     overlayName,
     rootCertificate: root,
     url: () => settings.url,
-    addUser: async (name, password) => summaryOf(await apply(users.add(name, password))),
-    setPassword: async (name, password) =>
-      summaryOf(await apply(users.setPassword(name, password))),
+    async addUser(name, password) {
+      const prepared = preparedPassword(password);
+      return prepared.ok ? summaryOf(await apply(users.add(name, prepared.value))) : prepared;
+    },
+    async setPassword(name, password) {
+      const prepared = preparedPassword(password);
+      return prepared.ok
+        ? summaryOf(await apply(users.setPassword(name, prepared.value)))
+        : prepared;
+    },
     removeUser: (name) => endUser(users.remove(name)),
     disableUser: (name) => endUser(users.setEnabled(name, false)),
     enableUser: async (name) => summaryOf(await apply(users.setEnabled(name, true))),
@@ -302,6 +310,12 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       server = undefined;
     },
   };
+}
+
+/** In the form in which clients send it (RFC 4013). */
+function preparedPassword(password: string): Outcome<string> {
+  const prepared = saslPrep(password);
+  return prepared.ok ? prepared : failure(`the password ${prepared.error}`);
 }
 
 function missingOverlay(): never {
