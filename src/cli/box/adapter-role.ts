@@ -40,6 +40,9 @@ export interface AdapterRole {
 /** Tells the supervisor that the box wants to be started again (EX_TEMPFAIL). */
 const restartExitCode = 75;
 
+/** Most phones ring earlier: their 180 then spares the 100, and nobody waits longer than 200 ms for a first word. */
+const tryingMs = 100;
+
 export async function createAdapterRole(
   settings: Settings,
   dir: string,
@@ -133,6 +136,7 @@ async function assemble(parts: {
     ownHosts: () => hosts,
     ownPorts: () => new Set(listeners.map((listener) => listener.port)),
     advertised,
+    timers: { tryingMs },
     listener: (name) => policies.get(name) ?? { algorithms: ['MD5'], role: 'proxy' },
     settings: {
       sip: sipSettings(settings),

@@ -30,4 +30,5 @@ export const defaultTimers: TimerValues = {
   t2Ms: 4000,
   t4Ms: 5000,
   timerDMs: 32_000,
+  tryingMs: 0,
 };

@@ -40,7 +40,7 @@ export class InviteServer implements ServerMachine {
   #last: Uint8Array | undefined = undefined;
   #timerG: Timer | undefined = undefined;
   #intervalMs: number;
-  /** Timers H, I and L: one at a time. */
+  /** The wait before a 100, then Timers H, I and L: one at a time. */
   #lifeTimer: Timer | undefined = undefined;
 
   constructor(context: MachineContext, request: SipRequest, flow: Flow, ended: () => void) {
@@ -65,8 +65,17 @@ export class InviteServer implements ServerMachine {
 
   handedOver(trying: () => SipResponse): void {
     // "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will
-    // generate a provisional or final response within 200 ms" (§17.2.1): it did so at once, or it may not.
-    if (this.#state === 'proceeding' && this.#last === undefined) this.respond(trying());
+    // generate a provisional or final response within 200 ms" (§17.2.1): most do, and when it has not
+    // by then the 100 is still in time.
+    if (this.#answered()) return;
+    const { tryingMs } = this.#context.values;
+    if (tryingMs === 0) {
+      this.respond(trying());
+      return;
+    }
+    this.#lifeTimer = this.#context.timers.after(tryingMs, () => {
+      if (!this.#answered()) this.respond(trying());
+    });
   }
 
   respond(response: SipResponse): void {
@@ -100,6 +109,10 @@ export class InviteServer implements ServerMachine {
     if (this.#state === 'accepted') return false;
     if (this.#state === 'completed') this.#confirm();
     return true;
+  }
+
+  #answered(): boolean {
+    return this.#state !== 'proceeding' || this.#last !== undefined;
   }
 
   /** Accepted (RFC 6026 §7.1): absorbs repeated INVITEs for Timer L on every transport. */

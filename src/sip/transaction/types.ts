@@ -140,4 +140,6 @@ export interface TimerValues {
   readonly t4Ms: number;
   /** Timer D on unreliable transports; at least 32 s. */
   readonly timerDMs: number;
+  /** How long the 100 to an INVITE waits for a better answer; 0: not at all. Well below 200 ms (§17.2.1). */
+  readonly tryingMs: number;
 }

@@ -40,6 +40,24 @@ test('[S3261-16.2-01] an INVITE gets 100 at once unless it was answered already'
   assert.deepEqual(timeline(other), ['0 486']);
 });
 
+test('[S3261-16.2-01] a 100 that may wait is sent only when nothing better came', () => {
+  const waiting = createWorld({ timers: { tryingMs: 100 } });
+  const flow = waiting.flow('udp');
+  waiting.receive(flow, phoneRequest('INVITE'));
+  waiting.clock.advance(1000);
+  answer(only(waiting), 180);
+  assert.deepEqual(timeline(flow), ['100 100', '1000 180']);
+
+  const ringing = createWorld({ timers: { tryingMs: 100 } });
+  const other = ringing.flow('udp');
+  ringing.receive(other, phoneRequest('INVITE'));
+  ringing.clock.advance(40);
+  answer(only(ringing), 180);
+  ringing.clock.advance(1000);
+  answer(only(ringing), 486);
+  assert.deepEqual(timeline(other), ['40 180', '1040 486']);
+});
+
 test('[S3261-17.2.1-02] a repeated INVITE gets the latest provisional response again', () => {
   const world = createWorld();
   const flow = world.flow('udp');
