@@ -6,6 +6,7 @@ import { createSocket } from 'node:dgram';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { Script } from 'node:vm';
 import { createSipLoad } from '../../bench/load/sip-client.ts';
 import { at, chordial, newDirectory, startBox, type RunningBox } from './support/box.ts';
 import { startLab, type Lab } from './support/lab.ts';
@@ -245,6 +246,8 @@ describe('one box', () => {
       assert.equal((await fetch(`${base}/api/ring`)).status, 200);
       const page = await fetch(`${base}/`);
       assert.match(page.headers.get('content-type') ?? '', /^text\/html/);
+      const script = /<script>([^]*)<\/script>/.exec(await page.text())?.[1];
+      assert.ok(script !== undefined && new Script(script), 'the script of the page can be parsed');
     });
 
     test('/metrics is Prometheus text', async () => {

@@ -16,6 +16,7 @@ const help = `Usage: chordial quickstart
 
 On the first run: creates an overlay with authority, one adapter and the users "alice" and "bob",
 and prints what to type into a phone. After that: runs this box, like "chordial start".
+On a terminal the log goes to DIR/chordial.log unless log.file says otherwise.
 
 Example: npm start`;
 
