@@ -243,3 +243,39 @@ test('[R6940-7.1-04] a value whose signer has expired since is not delivered', (
   clock.advance(61_000);
   assert.equal(fetch().values.length, 0);
 });
+
+test('[R6940-13.2-02] every message is signed with the key of its sender', () => {
+  const world = ring(4);
+  const { clock } = world;
+  const trust = createTrust({
+    verifier: createVerifier(clock),
+    clock,
+    trace: silentTrace,
+    config: () => testConfig,
+  });
+  const signers: string[] = [];
+  let messages = 0;
+  world.network.onSend = (_from, bytes) => {
+    if (bytes[0] !== 128) return;
+    const message = bytes.subarray(8);
+    const { header, headerLength } = decodeHeader(message);
+    const payload = decodePayload(message.subarray(headerLength));
+    const { overlay: overlayHash, transactionId } = header;
+    const contents = payload.contentsBytes;
+    messages++;
+    trust.verifyMessage({ overlayHash, transactionId, contents }, payload.security, (verified) => {
+      assert.ok(verified.ok);
+      if (verified.value.signerNodeId !== undefined) signers.push(verified.value.signerNodeId);
+    });
+  };
+  for (const peer of world.peers) {
+    const found = world.await<Outcome<FetchResult, OverlayError>>((done) => {
+      peer.overlay.fetch({ resource, kind: dictionaryKind }, done);
+    });
+    assert.ok(found.ok);
+  }
+  clock.advance(10);
+  assert.ok(messages >= 6);
+  assert.equal(signers.length, messages);
+  for (const { nodeId } of world.peers) assert.ok(signers.includes(nodeId));
+});
