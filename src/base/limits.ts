@@ -80,6 +80,8 @@ export const limits = {
     reassemblies: 64,
     reassemblyBytes: 4 << 20,
     fragmentsPerMessage: 1024,
+    /** Messages that one neighbor may send: far above what one peer can check the signatures of. */
+    neighborRate: { perSecond: 20_000, burst: 40_000 },
     /** Requests in transit whose way back is kept instead of a Via List. */
     returnStates: 16_384,
     /** Own Attach requests under way, and those being answered by dialing. */

@@ -64,6 +64,8 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
   let aloneMs = 0;
   let nextAddress = 0;
   let nextProbe = 0;
+  /** Rounds since the last link. */
+  let rounds = 0;
   /** A linked node that is known to lead into the ring. */
   let way: NodeId | undefined;
   let timer: Timer | undefined;
@@ -95,6 +97,10 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     if (!running) return;
     if (links.size === 0) {
       const candidates = addresses();
+      // Said once per attempt, which come ever more slowly, so that an operator sees why nothing works.
+      if (rounds++ > 0) {
+        trace.log('warn', 'no-bootstrap-reachable', { addresses: candidates.length });
+      }
       const count = Math.min(limits.overlay.bootstrapDialsAtOnce, candidates.length);
       for (let i = 0; i < count; i++) dialNext(candidates);
     }
@@ -190,6 +196,7 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     reached.delete(entry.nodeId);
     reached.add(entry.nodeId);
     waitMs = limits.overlay.rejoinMinimumMs;
+    rounds = 0;
     if (!running || dependencies.topology().state !== 'idle') return;
     if (mayBegin()) lookForRing();
     else dependencies.topology().join(false);

@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { SecureConnection } from '../ports/connection.ts';
 import type { Trace } from '../ports/trace.ts';
 import type { LinkSnapshot } from './peer-api.ts';
+import { createRateLimit } from './rate-limit.ts';
 
 /** A live link and what is known about it. */
 export interface LinkEntry {
@@ -60,6 +61,8 @@ export interface LinkTableDependencies {
   readonly maxMessageBytes: () => number;
   /** Path, dates, overlay name and bad-node check of the certificate at the other end. */
   readonly authenticate: (chain: readonly Certificate[]) => Outcome<readonly NodeId[]>;
+  /** Messages that one neighbor may send; more are dropped and counted. */
+  readonly neighborRate: { readonly perSecond: number; readonly burst: number };
   /** True for nodes that the topology works with; their links are never closed to make room. */
   readonly isNeeded: (nodeId: NodeId) => boolean;
   readonly events: LinkTableEvents;
@@ -72,6 +75,7 @@ export function createLinkTable(dependencies: LinkTableDependencies): LinkTable 
     trace.counter('overlay_links_refused_total', { reason }).add();
     return failure(reason);
   };
+  const shed = trace.counter('overlay_messages_dropped_total', { reason: 'neighbor-rate' });
   trace.gauge('overlay_links', () => table.size);
 
   function add(connection: SecureConnection, expected?: NodeId): Outcome<LinkEntry> {
@@ -119,6 +123,7 @@ export function createLinkTable(dependencies: LinkTableDependencies): LinkTable 
     ambiguous: boolean,
     held: LinkEntry | undefined,
   ): LinkEntry {
+    const rate = createRateLimit(dependencies.neighborRate);
     const create = connection.datagramBytes === undefined ? createLink : createDatagramLink;
     const link = create({
       clock,
@@ -128,10 +133,12 @@ export function createLinkTable(dependencies: LinkTableDependencies): LinkTable 
       maxMessageBytes: dependencies.maxMessageBytes,
       events: {
         message(bytes) {
+          const now = clock.monotonicMs();
           entry.messagesIn++;
           entry.bytesIn += bytes.length;
-          entry.usedAtMs = clock.monotonicMs();
-          events.message(entry, bytes);
+          entry.usedAtMs = now;
+          if (rate.take(now)) events.message(entry, bytes);
+          else shed.add();
         },
         oversized: (prefix) => events.oversized(entry, prefix),
         suspect(suspect) {

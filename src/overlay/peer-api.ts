@@ -42,6 +42,8 @@ export interface OverlayDependencies {
   readonly viaListMode?: ViaListMode;
   /** Messages above this many bytes leave in fragments (§6.7). Absent: only where a link needs it. */
   readonly fragmentBytes?: number;
+  /** Messages per second and at once that one neighbor may send; `limits` when absent. */
+  readonly neighborRate?: { readonly perSecond: number; readonly burst: number };
   /** Whether headers of another overlay or version are answered with an error (§6.1). Absent: they are dropped. */
   readonly answersBadHeaders?: boolean;
   /**

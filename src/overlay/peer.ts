@@ -69,6 +69,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     clock,
     trace,
     maxMessageBytes: () => config.maxMessageSize,
+    neighborRate: dependencies.neighborRate ?? limits.overlay.neighborRate,
     authenticate: (chain) => security.authenticate(chain),
     isNeeded: (nodeId) => neededNodes().has(nodeId),
     events: {
@@ -152,6 +153,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       later,
     }),
     peerHasOldConfig: (nodeId) => configOffers.offer(nodeId, [{ type: 'node', nodeId }]),
+    peerLacksKinds: (nodeId, lacking) => configOffers.offerKinds(nodeId, lacking),
   });
   const attacher = createAttacher({
     self,

@@ -1,8 +1,9 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import type { NodeId } from '../../../src/base/ids.ts';
+import type { NodeId, ResourceId } from '../../../src/base/ids.ts';
 import { encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
 import { attachReqAns, type AttachReqAns } from '../../../src/wire/reload/attach.ts';
+import type { Destination } from '../../../src/wire/reload/destination.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { createRawPeer, errorOf, type RawPeer } from './support/raw-peer.ts';
@@ -63,7 +64,7 @@ test('an AttachReq that is malformed, active or without a usable candidate is re
   assert.equal(ask(request({ candidates: [ice] })), errorCodes.incompatibleWithOverlay);
 });
 
-test('[R6940-6.5.1.11-03] the answerer closes a connection to another node than the requester', () => {
+test('[R6940-6.5.1.11-03] [R6940-6.5.1.13-03] the answerer closes a connection to another node than the requester', () => {
   const { world, peer, raw } = scene();
   const other = world.add({ start: false });
   // Asked by a node without a link, so that the peer must dial.
@@ -78,7 +79,7 @@ test('[R6940-6.5.1.11-03] the answerer closes a connection to another node than 
   assert.ok(!peer.overlay.snapshot().links.some((link) => link.nodeId === other.nodeId));
 });
 
-test('two peers that attach to each other end with one link', () => {
+test('[R6940-6.5.1.2-05] two peers that attach to each other end with one link', () => {
   for (const stagger of [0, 1, 2, 3, 5, 8]) {
     const world = createWorld('collision');
     for (let i = 0; i < 3; i++) {
@@ -179,4 +180,62 @@ test('[R6940-6.4.2.5.2-04] [R6940-6.4.2.5.2-05] [R6940-6.4.2.5.2-06] Probe answe
   const body = answer?.payload.contents.messageBody;
   assert.deepEqual([...(body ?? [])].slice(0, 4), [0, 12, 3, 4]);
   assert.deepEqual([...(body ?? [])].slice(8), [1, 4, 0x3b, 0x9a, 0xca, 0x00]);
+});
+
+test('[R6940-6.5.1.13-01] [R6940-6.5.1.11-01] the answerer connects as TLS client to the address of the requester, and that is all', () => {
+  const { world, peer, raw } = scene();
+  const asking = createIdentity(world.clock, [world.nodeId('asking')], 'asking');
+  const address = { address: '10.9.9.9', port: linkPort };
+  const host = {
+    address: address.address,
+    chain: [asking.certificate],
+    frozen: false,
+    dead: false,
+  };
+  const roles: string[] = [];
+  world.network.listen(address, host, (connection) => {
+    roles.push(connection.role);
+    assert.deepEqual(connection.peerChain, [peer.identity.certificate]);
+  });
+  raw.exchange({ code: messageCodes.attachReq, body: request(), identity: asking });
+  world.clock.advance(1000);
+  assert.deepEqual(roles, ['server']);
+  const link = peer.overlay
+    .snapshot()
+    .links.find(({ nodeId }) => nodeId === world.nodeId('asking'));
+  assert.equal(link?.role, 'client');
+});
+
+test('[R6940-6.5.1-01] an Attach to a Resource-ID reaches its owner, one to a Node-ID nobody', () => {
+  const { world, raw } = scene();
+  const ask = (destination: Destination): unknown[] =>
+    raw.exchange({
+      code: messageCodes.attachReq,
+      body: request(),
+      header: { destinationList: [destination] },
+    });
+  assert.deepEqual(ask({ type: 'node', nodeId: world.nodeId('nobody') }), []);
+  const resource = world.nodeId('nobody') as string as ResourceId;
+  assert.equal(ask({ type: 'resource', resource }).length, 1);
+});
+
+test('[R6940-13.6.3-01] the side that connects refuses an unsuitable certificate, too', () => {
+  const world = createWorld('dialing');
+  const impostor = createIdentity(world.clock, [world.nodeId('evil')], 'evil', { issuer: 'evil' });
+  const address = { address: '10.0.0.66', port: linkPort };
+  const host = {
+    address: address.address,
+    chain: [impostor.certificate],
+    frozen: false,
+    dead: false,
+  };
+  const closed: string[] = [];
+  world.network.listen(address, host, (connection) => {
+    connection.setHandler({ data: () => undefined, closed: (reason) => closed.push(reason) });
+  });
+  const peer = world.add({ bootstrap: [address] });
+  world.clock.advance(1000);
+  assert.ok(peer.count('overlay_links_refused_total', 'certificate') > 0);
+  assert.ok(closed.length > 0);
+  assert.deepEqual(peer.overlay.snapshot().links, []);
 });

@@ -26,11 +26,11 @@ interface Scene {
   /** What the other node's AttachReq got: an answer (0) or an error code. */
   readonly otherAsks: () => number;
   readonly otherAnswers: () => void;
-  readonly linkComes: () => void;
+  readonly linkComes: (from?: NodeId) => void;
   readonly advance: (spanMs: number) => void;
 }
 
-function scene(self: NodeId, other: NodeId): Scene {
+function scene(self: NodeId, other: NodeId, asks = true): Scene {
   const clock = createFakeClock();
   const links = new Map<NodeId, LinkEntry>();
   const asked: Scene['asked'] = [];
@@ -67,9 +67,11 @@ function scene(self: NodeId, other: NodeId): Scene {
     learned: () => undefined,
     later: (run) => clock.after('later', 0, run),
   });
-  attacher.attach({ kind: 'node', nodeId: other }, { sendUpdate: false }, (outcome) =>
-    results.push(outcome),
-  );
+  if (asks) {
+    attacher.attach({ kind: 'node', nodeId: other }, { sendUpdate: false }, (outcome) =>
+      results.push(outcome),
+    );
+  }
   const signer = { nodeId: other, certificate: otherIdentity.certificate };
   return {
     asked,
@@ -92,16 +94,16 @@ function scene(self: NodeId, other: NodeId): Scene {
     otherAnswers() {
       asked[0]?.done(success({ signer, body, extensions: [], certificates: [], roundTripMs: 1 }));
     },
-    linkComes() {
-      const entry = { nodeId: other, link: { suspect: false } } as unknown as LinkEntry;
-      links.set(other, entry);
+    linkComes(from = other) {
+      const entry = { nodeId: from, link: { suspect: false } } as unknown as LinkEntry;
+      links.set(from, entry);
       attacher.linkUp(entry);
     },
     advance: (spanMs) => clock.advance(spanMs),
   };
 }
 
-test('[R6940-6.5.1.2-06] [R6940-6.5.1.2-07] the smaller Node-ID stops its own Attach and answers', () => {
+test('[R6940-6.5.1.2-05] [R6940-6.5.1.2-06] [R6940-6.5.1.2-07] the smaller Node-ID stops its own Attach and answers', () => {
   const { asked, dialed, results, otherAsks, linkComes } = scene(small, large);
   assert.equal(otherAsks(), 0);
   assert.equal(asked[0]?.cancelled, true);
@@ -148,5 +150,32 @@ test('an answerer that never connects fails the Attach in bounded time', () => {
   otherAnswers();
   advance(10_000);
   assert.equal(results.length, 1);
+  assert.equal(results[0]?.ok, false);
+});
+
+test('[R6940-6.5.1.2-01] [R6940-6.5.1.2-02] what an Attach gets depends on our own Attach to its sender', () => {
+  const accepted = 0;
+  const cases = [
+    { self: small, own: 'none', expected: accepted },
+    { self: large, own: 'none', expected: accepted },
+    { self: small, own: 'answered', expected: errorCodes.inProgress },
+    { self: large, own: 'answered', expected: errorCodes.inProgress },
+    { self: small, own: 'unanswered', expected: accepted },
+    { self: large, own: 'unanswered', expected: errorCodes.inProgress },
+  ];
+  for (const { self, own, expected } of cases) {
+    const world = scene(self, self === small ? large : small, own !== 'none');
+    if (own === 'answered') world.otherAnswers();
+    assert.equal(world.otherAsks(), expected, `${own} at ${self}`);
+    assert.equal(world.dialed.length, expected === accepted ? 1 : 0);
+  }
+});
+
+test('[R6940-6.5.1.11-02] [R6940-6.5.1.13-03] a connection of another member is not taken for that of the answerer', () => {
+  const { results, otherAnswers, linkComes, advance } = scene(small, large);
+  otherAnswers();
+  linkComes('3'.repeat(32) as NodeId);
+  assert.equal(results.length, 0);
+  advance(10_000);
   assert.equal(results[0]?.ok, false);
 });

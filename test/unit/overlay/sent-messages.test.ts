@@ -2,24 +2,35 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { bytesEqual } from '../../../src/base/bytes.ts';
-import { idBytes, resourceIdOfName } from '../../../src/base/ids.ts';
+import { idBytes, resourceIdOfName, type NodeId } from '../../../src/base/ids.ts';
 import type { Outcome } from '../../../src/base/outcome.ts';
 import type { FetchResult, OverlayError, StoreResult } from '../../../src/overlay/api.ts';
 import type { PingResult } from '../../../src/overlay/peer-api.ts';
 import { messagePayload } from '../../../src/trust/trust.ts';
 import { resolveSigner } from '../../../src/trust/signer-identity.ts';
 import { encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
+import { attachReqAns } from '../../../src/wire/reload/attach.ts';
 import { errorCodes, errorResponse } from '../../../src/wire/reload/errors.ts';
 import { messageClass, messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { signerIdentity } from '../../../src/wire/reload/security.ts';
 import { capture, type Sent } from './support/capture.ts';
 import { createVerifier } from './support/fake-keys.ts';
-import { createWorld, dictionaryKind, type TestPeer, type World } from './support/world.ts';
+import {
+  createWorld,
+  dictionaryKind,
+  linkPort,
+  type TestPeer,
+  type World,
+} from './support/world.ts';
 
 const alice = 'alice@test.example';
 
 /** A ring of twelve that joins, stores, fetches, pings and leaves; all that was sent. */
-function run(config: { initialTtl?: number } = {}): { world: World; sent: Sent[] } {
+function run(config: { initialTtl?: number } = {}): {
+  world: World;
+  sent: Sent[];
+  linked: readonly NodeId[];
+} {
   const world = createWorld('sent');
   const sent = capture(world);
   for (let i = 0; i < 12; i++) {
@@ -48,11 +59,13 @@ function run(config: { initialTtl?: number } = {}): { world: World; sent: Sent[]
       assert.ok(pinged.ok);
     }
   }
-  world.await<boolean>((done) => (world.peers[5] as TestPeer).overlay.stop(() => done(true)));
-  return { world, sent };
+  const leaving = world.peers[5] as TestPeer;
+  const linked = leaving.overlay.snapshot().links.map(({ nodeId }) => nodeId);
+  world.await<boolean>((done) => leaving.overlay.stop(() => done(true)));
+  return { world, sent, linked };
 }
 
-const { world, sent } = run();
+const { world, sent, linked: linkedBeforeLeave } = run();
 const isRequest = ({ code }: Sent): boolean =>
   code !== undefined && messageClass(code) === 'request';
 /** Messages at their first hop. */
@@ -211,4 +224,30 @@ test('[R6940-6.3.4-16] a body is the same bytes at every hop', () => {
     }
   }
   assert.ok(forwarded > 10);
+});
+
+test('[R6940-6.6.5-04] an AttachReq offers the listening address', () => {
+  const requests = originated.filter(({ code }) => code === messageCodes.attachReq);
+  assert.ok(requests.length > 10);
+  for (const { from, payload } of requests) {
+    const body = payload?.contents.messageBody as Uint8Array;
+    const decoded = tryDecode(attachReqAns, body);
+    assert.ok(decoded.ok);
+    assert.equal(decoded.value.role, 'passive');
+    const [candidate] = decoded.value.candidates;
+    assert.equal(candidate?.overlayLink, 'TLS-TCP-FH-NO-ICE');
+    assert.deepEqual(candidate.addrPort, { type: 'ipv4', address: from.address, port: linkPort });
+  }
+});
+
+test('[R6940-6.4.2.2-02] a peer that leaves tells every directly connected peer', () => {
+  const leaves = sent.filter(({ code }) => code === messageCodes.leaveReq);
+  const told = leaves.flatMap(({ header }) =>
+    header.destinationList.map((entry) => (entry.type === 'node' ? entry.nodeId : '')),
+  );
+  assert.ok(linkedBeforeLeave.length >= 3);
+  assert.deepEqual(
+    linkedBeforeLeave.filter((nodeId) => !told.includes(nodeId)),
+    [],
+  );
 });
