@@ -2,6 +2,7 @@
  * AppAttach: a secured connection for an application with the node that a destination list ends at.
  * RFC 6940 §6.5.2; the Node-ID check is RFC 7904 §5.1.
  */
+import { UsageError } from '../base/assert.ts';
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
@@ -11,7 +12,7 @@ import type { Dialer, SecureConnection, TransportAddress } from '../ports/connec
 import type { Random } from '../ports/random.ts';
 import type { Trace } from '../ports/trace.ts';
 import { encodeToBytes, tryDecode } from '../wire/codec.ts';
-import { appAttachReqAns } from '../wire/reload/app-attach.ts';
+import { appAttachReqAns, isUsableApplication } from '../wire/reload/app-attach.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
 import { messageCodes } from '../wire/reload/message-codes.ts';
@@ -246,6 +247,9 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
   return {
     appAttach,
     onApplication(application, accepted) {
+      if (!isUsableApplication(application)) {
+        throw new UsageError(`Application-ID ${application} is neither registered nor private`);
+      }
       listeners.set(application, accepted);
     },
     accept,

@@ -4,7 +4,7 @@
  */
 import { concatBytes } from '../base/bytes.ts';
 import { limits } from '../base/limits.ts';
-import type { NodeId, ResourceId } from '../base/ids.ts';
+import type { KindId, NodeId, ResourceId } from '../base/ids.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
 import type { Certificate, Identity } from '../ports/certificates.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
@@ -19,9 +19,15 @@ import {
   errorCodes,
   errorResponse,
   errorText,
+  unknownKinds,
   type ErrorResponse,
 } from '../wire/reload/errors.ts';
-import { anyConfigurationSequence, unfragmented } from '../wire/reload/header.ts';
+import {
+  anyConfigurationSequence,
+  fixedHeaderLength,
+  unfragmented,
+} from '../wire/reload/header.ts';
+import { maxNodeIdLength } from '../wire/reload/ids.ts';
 import { messageCodeName, messageCodes } from '../wire/reload/message-codes.ts';
 import type { OverlayError } from './api.ts';
 import { codeLabel, labelledCounter } from './counters.ts';
@@ -92,8 +98,10 @@ export interface TransactionDependencies {
   /** True when the list leads to this very node, which then answers itself. */
   readonly endsHere: (destinations: readonly Destination[]) => boolean;
   readonly handleLocally: HandleLocally;
-  /** A destination answered with Error_Config_Too_New or Error_Unknown_Kind: it needs our document. */
+  /** A destination answered with Error_Config_Too_New: it needs our document. */
   readonly peerHasOldConfig: (nodeId: NodeId) => void;
+  /** A destination answered with Error_Unknown_Kind: it needs what our document says of these (§7.4.1.2). */
+  readonly peerLacksKinds: (nodeId: NodeId, kinds: readonly KindId[]) => void;
 }
 
 interface Transaction {
@@ -194,7 +202,7 @@ export function createTransactions(dependencies: TransactionDependencies): Trans
       (securityBlock) => {
         if (table.get(transaction.id) !== transaction) return;
         transaction.tail = concatBytes([contents, securityBlock]);
-        if (transaction.tail.length > config().maxMessageSize) {
+        if (transaction.tail.length + headerBytes(wanted) > config().maxMessageSize) {
           finish(transaction, failure(localError('invalid', 'above max-message-size')));
         } else transmit(transaction);
       },
@@ -294,8 +302,9 @@ export function createTransactions(dependencies: TransactionDependencies): Trans
       transaction.configError = error;
       if (errorCode === errorCodes.configTooNew) dependencies.peerHasOldConfig(signer);
     } else {
-      // §7.4.1.2: whoever lacks a Kind of the configuration document gets the document.
-      if (errorCode === errorCodes.unknownKind) dependencies.peerHasOldConfig(signer);
+      const lacking =
+        errorCode === errorCodes.unknownKind ? tryDecode(unknownKinds, error.info) : undefined;
+      if (lacking?.ok === true) dependencies.peerLacksKinds(signer, lacking.value);
       finish(transaction, failure(error));
     }
   }
@@ -333,6 +342,11 @@ export function createTransactions(dependencies: TransactionDependencies): Trans
       }
     },
   };
+}
+
+/** Upper bound of the forwarding header without opaque ids. */
+function headerBytes({ destinations }: OutgoingRequest): number {
+  return fixedHeaderLength + destinations.length * (2 + maxNodeIdLength);
 }
 
 const noInfo = new Uint8Array(0);

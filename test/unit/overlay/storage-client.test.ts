@@ -380,3 +380,17 @@ test('a named key that a holder lacks does not hide what another has', () => {
     assert.deepEqual(textsOf(s.fetch({ keys: [key], holders: 'all' })), ['here']);
   }
 });
+
+test('[R6940-14.9-01] experimental error codes are not used; unknown ones are plain failures', () => {
+  const known: readonly number[] = Object.values(errorCodes);
+  for (const code of [0, 1, 0x12, 0x13]) assert.ok(!known.includes(code));
+  for (const code of [0x12, 0x13, 0x7777, 0xffff]) {
+    const s = scene(() => failure(errorOf(code)));
+    for (const outcome of [s.store(), s.fetch()]) {
+      assert.ok(!outcome.ok);
+      assert.equal(outcome.error.code, code);
+      assert.equal(outcome.error.reason, 'error-response');
+    }
+    assert.equal(s.requests.length, 2, 'neither is repeated');
+  }
+});

@@ -48,6 +48,7 @@ function scene(config: Partial<typeof testConfig> = {}) {
     endsHere: () => false,
     handleLocally: () => undefined,
     peerHasOldConfig: (nodeId) => offered.push(nodeId),
+    peerLacksKinds: () => undefined,
   });
   const request = (wanted: Partial<OutgoingRequest>): void => {
     transactions.request(
