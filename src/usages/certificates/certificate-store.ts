@@ -1,4 +1,5 @@
 /** Certificates in the overlay: storing one's own, finding those of others. RFC 6940 §8. */
+import { bytesEqual } from '../../base/bytes.ts';
 import type { NodeId, ResourceId } from '../../base/ids.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
 import type { Certificate, Identity, Verifier } from '../../ports/certificates.ts';
@@ -65,10 +66,17 @@ export function createCertificateStore(
     };
     let open = copies.length;
     let failed: OverlayError | undefined;
+    const settle = (outcome: Outcome<unknown, OverlayError>): void => {
+      if (!outcome.ok) failed ??= outcome.error;
+      if (--open === 0) done(failed === undefined ? success(undefined) : failure(failed));
+    };
     for (const { kind, resource, identity: signing } of copies) {
-      overlay.store({ kind, resource, values: [value], identity: signing }, (outcome) => {
-        if (!outcome.ok) failed ??= outcome.error;
-        if (--open === 0) done(failed === undefined ? success(undefined) : failure(failed));
+      overlay.fetch({ kind, resource }, (fetched) => {
+        const isThere =
+          fetched.ok &&
+          fetched.value.values.some((one) => one.exists && bytesEqual(one.value, der));
+        if (!fetched.ok || isThere) settle(fetched);
+        else overlay.store({ kind, resource, values: [value], identity: signing }, settle);
       });
     }
   }

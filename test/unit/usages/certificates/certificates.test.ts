@@ -110,6 +110,18 @@ test('[R6940-8-04] a renewed certificate is appended; storing it again changes n
   const both = [old.certificate.fingerprint, renewed.certificate.fingerprint].sort();
   assert.deepEqual(byNode(s, only(old)).sort(), both);
   assert.deepEqual(byUser(s, alice).sort(), both);
+  const array = s.world.await<Outcome<FetchResult, OverlayError>>((done) => {
+    const kind = kindIds.certificateByUser;
+    s.peer.overlay.fetch({ kind, resource: resourceOfUserName(alice) }, done);
+  });
+  assert.ok(array.ok);
+  assert.deepEqual(
+    array.value.values.map(({ index, value }) => [index, value]),
+    [
+      [0, old.certificate.der],
+      [1, renewed.certificate.der],
+    ],
+  );
 });
 
 test('a certificate with several Node-IDs is found under each', () => {
