@@ -15,7 +15,11 @@ import type { Flow } from '../../ports/flow.ts';
 import { defaultSipSettings, type SipSettings } from '../../sip/core/settings.ts';
 import { createStreamFramer } from '../../sip/message/stream-framer.ts';
 import { createKindRegistry } from '../../storage/kinds.ts';
+import { createCertificateStore } from '../../usages/certificates/certificate-store.ts';
+import { certificateByNodeKind, certificateByUserKind } from '../../usages/certificates/kinds.ts';
+import { createCertificatePublisher } from '../../usages/certificates/publisher.ts';
 import { sipRegistrationKind } from '../../usages/sip/kind.ts';
+import { turnServiceKind } from '../../usages/turn/kind.ts';
 import { CommandError } from '../command.ts';
 import { keepConfiguration, refreshConfiguration } from './configuration-keeper.ts';
 import { loadMembership, saveNodeIdentity, type Membership } from './membership.ts';
@@ -98,6 +102,9 @@ async function assemble(parts: {
 
   const kinds = createKindRegistry();
   kinds.register(sipRegistrationKind(() => keeper.current()));
+  kinds.register(certificateByNodeKind(verifier));
+  kinds.register(certificateByUserKind(verifier));
+  kinds.register(turnServiceKind());
   const overlayRole = await createOverlayRole({
     ...platform,
     settings,
@@ -146,6 +153,12 @@ async function assemble(parts: {
     },
   });
 
+  const publisher = createCertificatePublisher({
+    clock,
+    trace,
+    certificates: createCertificateStore({ overlay, clock, verifier }),
+    identity,
+  });
   const renewal = createNodeRenewal({
     certificate: nodeCertificate,
     clock,
@@ -169,6 +182,7 @@ async function assemble(parts: {
       saveNodeIdentity(dir, privateKey, certificate.der);
       identity.replace(createIdentity(privateKey, certificate, [], signatures));
       overlayRole.identityReplaced(privateKey);
+      publisher.renewed(identity);
       follower.useCertificate(certificate, privateKey);
       return success(certificate);
     },
@@ -190,7 +204,9 @@ async function assemble(parts: {
     adapter.identityChanged(aor);
   });
   overlay.onChange((what) => {
-    if (what === 'state' && overlay.state() === 'joined') adapter.overlayReady();
+    if (what !== 'state' || overlay.state() !== 'joined') return;
+    adapter.overlayReady();
+    publisher.joined();
   });
 
   return {
@@ -218,6 +234,7 @@ async function assemble(parts: {
     },
     async stop() {
       renewal.stop();
+      publisher.stop();
       refresh.stop();
       await new Promise<void>((resolve) => adapter.stop({ retire: false }, resolve));
       await transports.close();
