@@ -38,6 +38,8 @@ export interface Attacher {
   handle(request: IncomingRequest): void;
   /** A link came up, by whatever cause. */
   linkUp(entry: LinkEntry): void;
+  /** The first of these Node-IDs whose connection an Attach of ours waits for. */
+  awaited(nodeIds: readonly NodeId[]): NodeId | undefined;
   /** Own Attach requests under way. */
   readonly size: number;
 }
@@ -246,6 +248,14 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
         entry.attached = true;
         finish(attempt, success(entry.nodeId));
       }
+    },
+    awaited(nodeIds) {
+      for (const { phase, expected } of own) {
+        if (phase !== 'asking' && expected !== undefined && nodeIds.includes(expected)) {
+          return expected;
+        }
+      }
+      return undefined;
     },
     get size() {
       return own.size;

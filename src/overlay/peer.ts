@@ -282,7 +282,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     knownExtensions: new Set(),
     peerHasOldConfig: (nodeId, path) => configOffers.offer(nodeId, path),
   });
-  const queries = createQueries({ transactions });
+  const queries = createQueries({ transactions, random });
 
   function neededNodes(): ReadonlySet<NodeId> {
     const { predecessors, successors, fingers, routable } = topology.snapshot();
@@ -369,7 +369,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     address: () => client?.address() ?? [{ type: 'node', nodeId: self }],
     acceptLink(connection) {
       if (stopping) discard(connection, 'leaving');
-      else links.add(connection);
+      else links.add(connection, attacher.awaited(connection.peerChain[0]?.nodeIds ?? []));
     },
     acceptApplication: (application, connection) => appAttacher.accept(application, connection),
     ping: (destination, done) => queries.ping(destination, done),

@@ -8,6 +8,7 @@ import { messageCodes } from '../wire/reload/message-codes.ts';
 import { pingAns, pingReq } from '../wire/reload/ping.ts';
 import { probeAns, probeReq } from '../wire/reload/probe.ts';
 import type { OverlayError } from './api.ts';
+import type { Random } from '../ports/random.ts';
 import type { FindResult, OverlayPeer, ProbeResult } from './peer-api.ts';
 import { localError, publicError, type Transactions } from './transactions.ts';
 
@@ -16,7 +17,16 @@ export interface Queries extends Pick<OverlayPeer, 'ping' | 'probe' | 'find'> {
   probeRing(self: NodeId, via: NodeId, done: (found: boolean) => void): void;
 }
 
-export function createQueries({ transactions }: { readonly transactions: Transactions }): Queries {
+export function createQueries({
+  transactions,
+  random,
+}: {
+  readonly transactions: Transactions;
+  readonly random: Random;
+}): Queries {
+  /** Random in length and content, so that the size of a Ping tells nothing (§6.5.3.1). */
+  const padding = (): Uint8Array => random.bytes(random.u32() % (maxPaddingBytes + 1));
+
   return {
     probeRing(self, via, done) {
       const place = following(self);
@@ -36,7 +46,7 @@ export function createQueries({ transactions }: { readonly transactions: Transac
     },
 
     ping(destination, done) {
-      const body = encodeToBytes(pingReq, { padding: emptyBytes });
+      const body = encodeToBytes(pingReq, { padding: padding() });
       const request = { destinations: destination, messageCode: messageCodes.pingReq, body };
       transactions.request(request, (outcome) => {
         if (!outcome.ok) {
@@ -122,3 +132,5 @@ function findResult(
   }
   return success({ answeredBy, closest });
 }
+
+const maxPaddingBytes = 64;

@@ -126,3 +126,39 @@ test('messages to a hosted identity are answered in its name', () => {
   );
   assert.ok(!gone.ok);
 });
+
+test('[R6940-5.4-01] nothing of the overlay travels on the connection of an application', () => {
+  const world = ring(3);
+  const [a, b] = world.peers as [TestPeer, TestPeer, TestPeer];
+  const heard: number[] = [];
+  b.overlay.onApplication(sipPort, ({ connection }) => {
+    connection.setHandler({ data: (bytes) => heard.push(bytes.length), closed: () => undefined });
+  });
+  const outcome = attach(world, a, [{ type: 'node', nodeId: b.nodeId }]);
+  assert.ok(outcome.ok);
+  outcome.value.connection.setHandler({
+    data: (bytes) => heard.push(bytes.length),
+    closed: () => undefined,
+  });
+  const linksBefore = a.overlay.snapshot().links.length;
+  for (let i = 0; i < 10; i++) {
+    const destination: Destination[] = [{ type: 'node', nodeId: b.nodeId }];
+    world.await((done) => a.overlay.ping(destination, done));
+  }
+  world.clock.advance(700_000);
+  assert.deepEqual(heard, []);
+  assert.equal(a.overlay.snapshot().links.length, linksBefore);
+});
+
+test('messages to a hosted identity alone reach it where it is linked', () => {
+  const world = ring(2);
+  const [, b] = world.peers as [TestPeer, TestPeer];
+  const nodeId = world.nodeId('hosted');
+  b.overlay.hostIdentity(createIdentity(world.clock, [nodeId], 'alice@test.example'));
+  const destination: Destination[] = [{ type: 'node', nodeId }];
+  const ping = world.await<Parameters<Parameters<typeof b.overlay.ping>[1]>[0]>((done) =>
+    b.overlay.ping(destination, done),
+  );
+  assert.ok(ping.ok);
+  assert.equal(ping.value.answeredBy, nodeId);
+});

@@ -27,6 +27,7 @@ interface Scene {
   readonly otherAsks: () => number;
   readonly otherAnswers: () => void;
   readonly linkComes: (from?: NodeId) => void;
+  readonly awaited: (...nodeIds: NodeId[]) => NodeId | undefined;
   readonly advance: (spanMs: number) => void;
 }
 
@@ -99,6 +100,7 @@ function scene(self: NodeId, other: NodeId, asks = true): Scene {
       links.set(from, entry);
       attacher.linkUp(entry);
     },
+    awaited: (...nodeIds) => attacher.awaited(nodeIds),
     advance: (spanMs) => clock.advance(spanMs),
   };
 }
@@ -178,4 +180,15 @@ test('[R6940-6.5.1.11-02] [R6940-6.5.1.13-03] a connection of another member is 
   assert.equal(results.length, 0);
   advance(10_000);
   assert.equal(results[0]?.ok, false);
+});
+
+test('of a certificate with several Node-IDs the one that answered the Attach is meant', () => {
+  const { awaited, otherAnswers, linkComes } = scene(small, large);
+  const third = '3'.repeat(32) as NodeId;
+  assert.equal(awaited(third, large), undefined);
+  otherAnswers();
+  assert.equal(awaited(third, large), large);
+  assert.equal(awaited(third), undefined);
+  linkComes();
+  assert.equal(awaited(third, large), undefined);
 });

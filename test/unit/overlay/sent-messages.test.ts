@@ -10,6 +10,8 @@ import { messagePayload } from '../../../src/trust/trust.ts';
 import { resolveSigner } from '../../../src/trust/signer-identity.ts';
 import { encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
 import { attachReqAns } from '../../../src/wire/reload/attach.ts';
+import { storedValues, storeReq } from '../../../src/wire/reload/storage.ts';
+import { storedValueSignatureInput } from '../../../src/wire/reload/signature-inputs.ts';
 import { errorCodes, errorResponse } from '../../../src/wire/reload/errors.ts';
 import { messageClass, messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { signerIdentity } from '../../../src/wire/reload/security.ts';
@@ -250,4 +252,47 @@ test('[R6940-6.4.2.2-02] a peer that leaves tells every directly connected peer'
     linkedBeforeLeave.filter((nodeId) => !told.includes(nodeId)),
     [],
   );
+});
+
+test('Pings are padded at random', () => {
+  const lengths = originated
+    .filter(({ code }) => code === messageCodes.pingReq)
+    .map(({ payload }) => payload?.contents.messageBody.length ?? 0);
+  assert.ok(new Set(lengths).size > 20);
+  assert.ok(Math.max(...lengths) <= 66);
+});
+
+test('[R6940-6.3.4-07] [R6940-13.5.1-01] a Store carries a good signature for each value beside that of the message', () => {
+  const verifier = createVerifier(world.clock);
+  const stores = originated.filter(({ code }) => code === messageCodes.storeReq);
+  assert.ok(stores.length > 0);
+  let values = 0;
+  let good = 0;
+  for (const { payload } of stores) {
+    assert.ok(payload !== undefined);
+    const decoded = tryDecode(storeReq, payload.contents.messageBody);
+    assert.ok(decoded.ok);
+    const parsed = payload.security.certificates.map(({ certificate }) =>
+      verifier.parseCertificate(certificate),
+    );
+    const certificates = parsed.flatMap((outcome) => (outcome.ok ? [outcome.value] : []));
+    for (const { kind, values: bytes } of decoded.value.kindData) {
+      const list = tryDecode(storedValues('DICTIONARY'), bytes);
+      assert.ok(list.ok);
+      for (const { storageTime, value, signature } of list.value) {
+        values++;
+        const signer = resolveSigner(signature.identity, certificates);
+        assert.ok(signer !== undefined);
+        const { resource } = decoded.value;
+        const context = { resource, kind, model: 'DICTIONARY' as const };
+        const input = storedValueSignatureInput(context, storageTime, value, signature.identity);
+        verifier.verify(signer.certificate, signature, input, signature.signatureValue, (valid) => {
+          if (valid) good++;
+        });
+      }
+    }
+  }
+  world.clock.advance(0);
+  assert.ok(values > 0);
+  assert.equal(good, values);
 });
