@@ -22,6 +22,6 @@ export function stall(ring: SimulatedRing, peer: SimulatedPeer, forMs: number): 
 
 /** Cuts the network between the peers with an index below `size` and the others, for some time. */
 export function partition(ring: SimulatedRing, size: number, forMs: number): void {
-  ring.network.partition((index) => (index < size ? 0 : 1));
-  ring.world.after(forMs, () => ring.network.partition(undefined));
+  ring.network.reach((from, to) => from < size === to < size);
+  ring.world.after(forMs, () => ring.network.reach(undefined));
 }

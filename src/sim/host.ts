@@ -14,6 +14,8 @@ export interface SimulatedHost {
   readonly state: 'running' | 'stalled' | 'dead';
   readonly clock: Clock;
   readonly random: Random;
+  /** Sets its clocks; best before its first start. */
+  drift(by: Drift): void;
   /** Runs `work` as this process: now, when it goes on, or never. */
   enter(work: () => void): void;
   /** Runs `work` after a delay, as this process. */
@@ -24,6 +26,14 @@ export interface SimulatedHost {
   die(): void;
 }
 
+/** How the clock of a host differs from simulated time. */
+export interface Drift {
+  /** Wall clock ahead of the others (ms). */
+  readonly offsetMs: number;
+  /** Runs faster by that many parts per million; both clocks and all timers. */
+  readonly ppm: number;
+}
+
 /** Wall clock of all hosts at the start of a simulation: 2026-01-01T00:00:00Z. */
 export const epochMs = 1_767_225_600_000;
 
@@ -32,6 +42,8 @@ export function createSimulatedHost(world: World, index: number): SimulatedHost 
   let state: SimulatedHost['state'] = 'dead';
   let run = 0;
   let waiting: (() => void)[] = [];
+  let offsetMs = 0;
+  let rate = 1;
 
   function enterRun(of: number, work: () => void): void {
     if (of !== run || state === 'dead') return;
@@ -48,12 +60,12 @@ export function createSimulatedHost(world: World, index: number): SimulatedHost 
       return state;
     },
     clock: {
-      monotonicMs: () => world.nowMs,
-      wallMs: () => epochMs + Math.floor(world.nowMs),
+      monotonicMs: () => world.nowMs * rate,
+      wallMs: () => epochMs + Math.floor(world.nowMs * rate + offsetMs),
       after(_name, delayMs, fire) {
         const of = run;
         let live = true;
-        const withdraw = world.after(delayMs, () => {
+        const withdraw = world.after(delayMs / rate, () => {
           enterRun(of, () => {
             if (!live) return;
             live = false;
@@ -69,6 +81,10 @@ export function createSimulatedHost(world: World, index: number): SimulatedHost 
       },
     },
     random: { bytes: (length) => prng.bytes(length), u32: () => prng.u32() },
+    drift(by) {
+      offsetMs = by.offsetMs;
+      rate = 1 + by.ppm / 1e6;
+    },
     enter: (work) => enterRun(run, work),
     later(delayMs, work) {
       const of = run;

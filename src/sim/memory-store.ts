@@ -1,19 +1,25 @@
 /** A disk of a simulation: it outlives the peer; what was not yet durable is lost in a crash. */
-import { success } from '../base/outcome.ts';
+import { failure, success } from '../base/outcome.ts';
 import type { Store, StoreOperation } from '../ports/store.ts';
 
 export interface SimulatedDisk {
   /** A view for one run of the peer. `later` runs a function when a write has reached the disk. */
   open(later: (run: () => void) => void): Store;
   readonly entries: number;
+  /** Writes fail from now on, or succeed again; nothing of a failed write is kept. */
+  fail(failing: boolean): void;
 }
 
 export function createSimulatedDisk(): SimulatedDisk {
   const durable = new Map<string, Uint8Array>();
+  let failing = false;
 
   return {
     get entries() {
       return durable.size;
+    },
+    fail(next) {
+      failing = next;
     },
     open(later) {
       const visible = new Map(durable);
@@ -27,6 +33,10 @@ export function createSimulatedDisk(): SimulatedDisk {
           }
         },
         write(operations, done) {
+          if (failing) {
+            later(() => done?.(failure('the simulated disk refuses')));
+            return;
+          }
           apply(visible, operations);
           later(() => {
             apply(durable, operations);

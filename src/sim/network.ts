@@ -1,6 +1,6 @@
 /**
- * The simulated network: secured stream connections with latency and order, dialing, breaks, silence
- * and partitions. It reads the few header fields that the measurements need and nothing else.
+ * The simulated network: secured stream connections with latency and order, dialing, breaks,
+ * silence and ways that work in one direction only.
  */
 import type { NodeId } from '../base/ids.ts';
 import { failure, success } from '../base/outcome.ts';
@@ -11,9 +11,8 @@ import type {
   SecureConnection,
   TransportAddress,
 } from '../ports/connection.ts';
-import { ackFrameLength, dataFrameHeaderLength, frameTypes } from '../wire/reload/framing.ts';
-import { messageCodes } from '../wire/reload/message-codes.ts';
 import type { SimulatedHost } from './host.ts';
+import { createMessageMeter, type MessageMeter } from './message-meter.ts';
 import type { World } from './world.ts';
 
 export interface Latency {
@@ -21,36 +20,44 @@ export interface Latency {
   readonly maximumMs: number;
 }
 
-export interface NetworkFigures {
-  messages: number;
-  bytes: number;
-}
-
-export interface Listener {
+/** What a node shows on the network. */
+export interface NetworkNode {
   readonly host: SimulatedHost;
   readonly nodeId: NodeId;
   readonly chain: readonly Certificate[];
+}
+
+export interface Listener extends NetworkNode {
   readonly accept: (connection: SecureConnection) => void;
 }
 
 export interface SimulatedNetwork {
   listen(address: TransportAddress, listener: Listener): void;
-  dialer(address: TransportAddress, listener: Omit<Listener, 'accept'>): Dialer;
+  dialer(address: TransportAddress, node: NetworkNode): Dialer;
+  /** A connection between two listeners that is simply there; both accept it. */
+  connect(from: TransportAddress, to: TransportAddress): void;
   /** The process died: its connections end at the other side, or stay silent after a power cut. */
   dropHost(host: SimulatedHost, silently: boolean): void;
-  /** Hosts in different groups cannot reach each other: old connections fall silent, new ones fail. */
-  partition(groupOf: ((index: number) => number) | undefined): void;
-  /** Links over which each FetchReq has gone, by transaction id. */
-  readonly fetchForwards: Map<bigint, number>;
-  readonly totals: NetworkFigures;
+  /** Breaks one connection of the host: both sides see a reset. False when it has none. */
+  breakOne(host: SimulatedHost): boolean;
+  /** What is under way on one connection of the host arrives that much later. False when it has none. */
+  delayOne(host: SimulatedHost, forMs: number): boolean;
+  /**
+   * Says whose bytes reach whom, by host index; `undefined`: everybody's everybody. What could not
+   * be delivered breaks its connection when the rule changes; until then the connection is silent.
+   */
+  reach(rule: ((from: number, to: number) => boolean) | undefined): void;
+  readonly meter: MessageMeter;
 }
 
 interface End {
-  readonly host: SimulatedHost;
+  readonly node: NetworkNode;
   readonly run: number;
-  readonly handlers: ConnectionHandler[];
-  readonly early: Uint8Array[];
+  handler: ConnectionHandler | undefined;
+  early: Uint8Array[];
   lastArrivalMs: number;
+  /** Bytes towards this end were lost, so nothing that follows them can be delivered either. */
+  cut: boolean;
   closed: boolean;
   /** Told of the end. */
   ended: boolean;
@@ -60,97 +67,105 @@ interface Pair {
   readonly ends: readonly [End, End];
 }
 
-/** Bytes of the forwarding header before its lists (RFC 6940 §6.3.2). */
-const fixedHeaderBytes = 38;
 const idleTimeoutMs = 600_000;
 
 export function createSimulatedNetwork(world: World, latency: Latency): SimulatedNetwork {
   const listeners = new Map<string, Listener>();
-  const pairs = new Set<Pair>();
-  const fetchForwards = new Map<bigint, number>();
-  const totals: NetworkFigures = { messages: 0, bytes: 0 };
-  let groupOf: ((index: number) => number) | undefined;
+  const pairsOf = new Map<SimulatedHost, Set<Pair>>();
+  const cut = new Set<Pair>();
+  const meter = createMessageMeter();
+  let rule: ((from: number, to: number) => boolean) | undefined;
 
   function delayMs(): number {
     const unit = world.prng.unit();
     return latency.minimumMs + unit * unit * (latency.maximumMs - latency.minimumMs);
   }
 
-  function isReachable(a: SimulatedHost, b: SimulatedHost): boolean {
-    return groupOf === undefined || groupOf(a.index) === groupOf(b.index);
+  function reaches(from: SimulatedHost, to: SimulatedHost): boolean {
+    return rule === undefined || rule(from.index, to.index);
   }
 
-  function connect(
-    client: Omit<Listener, 'accept'>,
+  function join(
+    client: NetworkNode,
     clientAddress: TransportAddress,
-    server: Listener,
+    server: NetworkNode,
     serverAddress: TransportAddress,
   ): { client: SecureConnection; server: SecureConnection } {
-    const ends: [End, End] = [newEnd(client.host), newEnd(server.host)];
-    const pair: Pair = { ends };
-    pairs.add(pair);
+    const pair: Pair = { ends: [newEnd(client), newEnd(server)] };
+    for (const { host } of [client, server]) {
+      const pairs = pairsOf.get(host);
+      if (pairs === undefined) pairsOf.set(host, new Set([pair]));
+      else pairs.add(pair);
+    }
     return {
-      client: connection(pair, 0, 'client', clientAddress, serverAddress, server.chain),
-      server: connection(pair, 1, 'server', serverAddress, clientAddress, client.chain),
+      client: connection(pair, 0, clientAddress, serverAddress),
+      server: connection(pair, 1, serverAddress, clientAddress),
     };
+  }
+
+  function forget(pair: Pair): void {
+    cut.delete(pair);
+    for (const { node } of pair.ends) pairsOf.get(node.host)?.delete(pair);
   }
 
   function connection(
     pair: Pair,
     side: 0 | 1,
-    role: 'client' | 'server',
     local: TransportAddress,
     remote: TransportAddress,
-    peerChain: readonly Certificate[],
   ): SecureConnection {
     const own = pair.ends[side];
     const other = pair.ends[side === 0 ? 1 : 0];
     return {
-      role,
+      role: side === 0 ? 'client' : 'server',
       local,
       remote,
-      peerChain,
+      peerChain: other.node.chain,
       bufferedBytes: 0,
       setHandler(handler) {
-        own.handlers.push(handler);
-        const early = own.early.splice(0);
-        if (early.length > 0) {
-          own.host.later(0, () => {
-            for (const bytes of early) if (!own.closed) handler.data(bytes);
-          });
-        }
+        own.handler = handler;
+        if (own.early.length === 0) return;
+        const early = own.early;
+        own.early = [];
+        own.node.host.later(0, () => {
+          for (const bytes of early) if (!own.closed) handler.data(bytes);
+        });
       },
       send(bytes) {
         if (own.closed) return;
-        measure(bytes);
-        deliver(own, other, () => {
+        meter.measure(bytes, other.node.nodeId);
+        deliver(pair, own, other, () => {
           if (other.closed) return;
-          world.record(world.nowMs * 1000, own.host.index, other.host.index, bytes.length);
-          const handler = other.handlers[0];
-          if (handler === undefined) other.early.push(bytes);
-          else handler.data(bytes);
+          const { nowMs } = world;
+          world.record(nowMs * 1000, own.node.host.index, other.node.host.index, bytes.length);
+          if (other.handler === undefined) other.early.push(bytes);
+          else other.handler.data(bytes);
         });
       },
       close(reason) {
         if (own.closed) return;
         own.closed = true;
-        own.host.later(0, () => end(own, reason));
-        deliver(own, other, () => {
-          other.closed = true;
+        own.node.host.later(0, () => end(own, reason));
+        deliver(pair, own, other, () => {
           end(other, 'closed by the other side');
-          pairs.delete(pair);
+          forget(pair);
         });
       },
     };
   }
 
   /** In order, after the latency, if the receiver is still the same run of the same process. */
-  function deliver(from: End, to: End, work: () => void): void {
-    if (!isReachable(from.host, to.host)) return;
+  function deliver(pair: Pair, from: End, to: End, work: () => void): void {
+    if (to.cut || !reaches(from.node.host, to.node.host)) {
+      to.cut = true;
+      cut.add(pair);
+      return;
+    }
+    const { host } = to.node;
     const atMs = Math.max(to.lastArrivalMs, world.nowMs + delayMs());
     to.lastArrivalMs = atMs;
     world.after(atMs - world.nowMs, () => {
-      if (to.run === to.host.run && isReachable(from.host, to.host)) to.host.enter(work);
+      if (to.run === host.run) host.enter(work);
     });
   }
 
@@ -158,40 +173,32 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
     if (side.ended) return;
     side.ended = true;
     side.closed = true;
-    for (const handler of side.handlers) handler.closed(reason);
+    side.handler?.closed(reason);
   }
 
-  function measure(bytes: Uint8Array): void {
-    totals.bytes += bytes.length;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let at = 0;
-    while (at < bytes.length) {
-      if (bytes[at] === frameTypes.ack) {
-        at += ackFrameLength;
-      } else if (bytes[at] === frameTypes.data && at + dataFrameHeaderLength <= bytes.length) {
-        const length = view.getUint32(at + 4) & 0xff_ffff;
-        totals.messages++;
-        countForward(view, at + dataFrameHeaderLength, length);
-        at += dataFrameHeaderLength + length;
-      } else {
-        return;
-      }
-    }
+  function reset(side: End, afterMs: number): void {
+    const { host } = side.node;
+    world.after(afterMs, () => {
+      if (side.run === host.run) host.enter(() => end(side, 'reset'));
+    });
   }
 
-  function countForward(view: DataView, at: number, length: number): void {
-    if (length < fixedHeaderBytes || at + length > view.byteLength) return;
-    const lists = view.getUint16(at + 32) + view.getUint16(at + 34) + view.getUint16(at + 36);
-    const codeAt = fixedHeaderBytes + lists;
-    if (codeAt + 2 > length || view.getUint16(at + codeAt) !== messageCodes.fetchReq) return;
-    const transaction = view.getBigUint64(at + 20);
-    fetchForwards.set(transaction, (fetchForwards.get(transaction) ?? 0) + 1);
+  function anyOf(host: SimulatedHost): Pair | undefined {
+    const pairs = [...(pairsOf.get(host) ?? [])];
+    return pairs[world.prng.below(Math.max(1, pairs.length))];
   }
 
   return {
-    fetchForwards,
-    totals,
+    meter,
     listen: (address, listener) => void listeners.set(keyOf(address), listener),
+    connect(from, to) {
+      const client = listeners.get(keyOf(from));
+      const server = listeners.get(keyOf(to));
+      if (client === undefined || server === undefined) throw new Error('nobody listens there');
+      const both = join(client, from, server, to);
+      server.accept(both.server);
+      client.accept(both.client);
+    },
     dialer: (address, client) => ({
       dial(target, timeoutMs, done) {
         let open = true;
@@ -206,16 +213,17 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
         world.after(3 * delayMs(), () => {
           if (client.host.run !== run) return;
           const server = listeners.get(keyOf(target));
+          const connected =
+            server === undefined ||
+            (reaches(client.host, server.host) && reaches(server.host, client.host));
+          if (!connected) return;
           if (server === undefined || server.host.state === 'dead') {
-            if (server === undefined || isReachable(client.host, server.host)) {
-              client.host.later(delayMs(), () => finish(failure('refused')));
-            }
+            client.host.later(delayMs(), () => finish(failure('refused')));
             return;
           }
-          if (!isReachable(client.host, server.host)) return;
           server.host.enter(() => {
             if (!open) return;
-            const both = connect(client, address, server, target);
+            const both = join(client, address, server, target);
             server.accept(both.server);
             client.host.later(delayMs(), () => {
               if (open) finish(success(both.client));
@@ -229,32 +237,47 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
       },
     }),
     dropHost(host, silently) {
-      for (const pair of [...pairs]) {
-        const side = pair.ends.findIndex((one) => one.host === host);
-        if (side === -1) continue;
-        pairs.delete(pair);
-        const own = pair.ends[side as 0 | 1];
-        const other = pair.ends[side === 0 ? 1 : 0];
-        own.closed = true;
-        const afterMs = silently ? idleTimeoutMs : delayMs();
-        world.after(afterMs, () => {
-          if (other.run === other.host.run) other.host.enter(() => end(other, 'reset'));
-        });
+      for (const pair of [...(pairsOf.get(host) ?? [])]) {
+        forget(pair);
+        for (const side of pair.ends) {
+          if (side.node.host === host) side.closed = true;
+          else reset(side, silently ? idleTimeoutMs : delayMs());
+        }
       }
     },
-    partition(next) {
-      groupOf = next;
+    breakOne(host) {
+      const pair = anyOf(host);
+      if (pair === undefined) return false;
+      forget(pair);
+      for (const side of pair.ends) reset(side, delayMs());
+      return true;
+    },
+    delayOne(host, forMs) {
+      const pair = anyOf(host);
+      if (pair === undefined) return false;
+      for (const side of pair.ends) {
+        side.lastArrivalMs = Math.max(side.lastArrivalMs, world.nowMs) + forMs;
+      }
+      return true;
+    },
+    reach(next) {
+      rule = next;
+      for (const pair of [...cut]) {
+        forget(pair);
+        for (const side of pair.ends) reset(side, delayMs());
+      }
     },
   };
 }
 
-function newEnd(host: SimulatedHost): End {
+function newEnd(node: NetworkNode): End {
   return {
-    host,
-    run: host.run,
-    handlers: [],
+    node,
+    run: node.host.run,
+    handler: undefined,
     early: [],
     lastArrivalMs: 0,
+    cut: false,
     closed: false,
     ended: false,
   };

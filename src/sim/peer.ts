@@ -24,6 +24,10 @@ export interface SimulatedPeer {
   readonly topology: Topology;
   readonly alive: boolean;
   start(bootstrap: readonly TransportAddress[] | 'first'): void;
+  /** Starts the process without letting it look for others; {@link SimulatedPeer.begin} follows. */
+  prepare(): void;
+  /** Lets a prepared peer look for the others; one that has joined already keeps its place. */
+  begin(bootstrap: readonly TransportAddress[] | 'first'): void;
   /** Ends the process at once; `silently`: nobody is told (power cut). */
   crash(silently: boolean): void;
   /** Starts it again, with or without its disk. */
@@ -57,7 +61,7 @@ export function createSimulatedPeer(dependencies: SimulatedPeerDependencies): Si
   let overlay: OverlayPeer | undefined;
   let topology: Topology | undefined;
 
-  function boot(bootstrap: readonly TransportAddress[] | 'first'): void {
+  function prepare(): void {
     host.start();
     const booted = createOverlay({
       identity,
@@ -75,8 +79,21 @@ export function createSimulatedPeer(dependencies: SimulatedPeerDependencies): Si
     });
     overlay = booted;
     network.listen(address, { host, nodeId, chain, accept: (one) => booted.acceptLink(one) });
-    const started = booted.start({ bootstrap });
+  }
+
+  function begin(bootstrap: readonly TransportAddress[] | 'first'): void {
+    const started = running().start({ bootstrap });
     if (!started.ok) throw new Error(started.error);
+  }
+
+  function boot(bootstrap: readonly TransportAddress[] | 'first'): void {
+    prepare();
+    begin(bootstrap);
+  }
+
+  function running(): OverlayPeer {
+    if (overlay === undefined) throw new Error('this peer has not been started');
+    return overlay;
   }
 
   return {
@@ -87,8 +104,7 @@ export function createSimulatedPeer(dependencies: SimulatedPeerDependencies): Si
       return disk;
     },
     get overlay() {
-      if (overlay === undefined) throw new Error('this peer has not been started');
-      return overlay;
+      return running();
     },
     get topology() {
       if (topology === undefined) throw new Error('this peer has not been started');
@@ -98,6 +114,8 @@ export function createSimulatedPeer(dependencies: SimulatedPeerDependencies): Si
       return host.state !== 'dead';
     },
     start: boot,
+    prepare,
+    begin,
     crash(silently) {
       network.dropHost(host, silently);
       host.die();

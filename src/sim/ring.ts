@@ -1,5 +1,4 @@
 /** A whole overlay under simulation: its peers, users with identities, stores and lookups. */
-import { assert } from '../base/assert.ts';
 import {
   nodeIdFromBytes,
   idBytes,
@@ -19,6 +18,7 @@ import { createSimulatedAuthority } from './identities.ts';
 import { createSimulatedHost, epochMs } from './host.ts';
 import { createSimulatedNetwork, type Latency, type SimulatedNetwork } from './network.ts';
 import { createSimulatedPeer, type SimulatedPeer } from './peer.ts';
+import { preform } from './preform.ts';
 import type { World } from './world.ts';
 
 /** A value that some user has stored. */
@@ -45,8 +45,11 @@ export interface SimulatedRing {
   /** Peers that run and are not stalled. */
   living(): SimulatedPeer[];
   anyLiving(): SimulatedPeer;
-  /** Starts all peers, one every `everyMs`, the first as the first of the overlay. */
-  startAll(everyMs: number): void;
+  /**
+   * Starts all peers: the first `preformed` as members of one ring at once, the others by the join
+   * protocol, one every `everyMs`. Without any preformed the first peer is the first of the overlay.
+   */
+  startAll(everyMs: number, preformed?: number): void;
   /** Starts all dead peers again with their disks, one every `everyMs`. */
   restartAll(everyMs: number): void;
   /** Stores one value of a new user at a living peer. */
@@ -87,15 +90,18 @@ export function createSimulatedRing(
   const living = (): SimulatedPeer[] => peers.filter((peer) => peer.host.state === 'running');
 
   function anyLiving(): SimulatedPeer {
-    const candidates = living();
-    const peer = candidates[world.prng.below(candidates.length)];
-    assert(peer !== undefined, 'somebody is alive');
-    return peer;
+    for (let tries = 0; tries < 20 * peers.length; tries++) {
+      const peer = peers[world.prng.below(peers.length)];
+      if (peer?.host.state === 'running') return peer;
+    }
+    throw new Error('nobody is alive');
   }
 
-  function startAll(everyMs: number): void {
-    peers.forEach((peer, index) => {
-      world.after(index * everyMs, () => peer.start(index === 0 ? 'first' : doorsFor(index)));
+  function startAll(everyMs: number, preformed = 0): void {
+    if (preformed > 0) preform(peers.slice(0, preformed), network, doorsFor(preformed));
+    peers.slice(preformed).forEach((peer, i) => {
+      const index = preformed + i;
+      world.after(i * everyMs, () => peer.start(index === 0 ? 'first' : doorsFor(index)));
     });
   }
 

@@ -92,10 +92,14 @@ const scenarios: Readonly<Record<string, Scenario>> = {
 export const scenarioNames: readonly string[] = Object.keys(scenarios);
 
 const joinGapMs = 50;
+/** Above this number of peers the others are there from the beginning. */
+const mostJoining = 500;
 const joinLimitMs = 300_000;
-/** Long enough for the hold-down, for dropping what is not needed and for closing such links. */
-const settleMs = 150_000;
-const lookupGapMs = 5;
+/** Until the last fingers are found. */
+const quietMs = 30_000;
+/** Long enough for dropping what is not needed and for closing such links. */
+const settleMs = 100_000;
+const lookupGapMs = 2;
 const lookupLimitMs = 60_000;
 
 /** Runs one scenario to its end; an unknown name is the caller's to refuse. */
@@ -104,12 +108,13 @@ export function runScenario(options: RunOptions): RunReport {
   const world = createWorld(options.seed);
   const latency = options.latency ?? { minimumMs: 0.3, maximumMs: 20 };
   const ring = createSimulatedRing(world, { peers: options.peers, latency });
-  ring.startAll(joinGapMs);
-  world.run(joinGapMs * options.peers);
+  const joining = Math.min(options.peers, mostJoining);
+  ring.startAll(joinGapMs, options.peers - joining);
+  world.run(joinGapMs * joining);
   const startedMs = world.nowMs;
   world.runUntil(() => checkRing(ring) === undefined, joinLimitMs, 500);
   const formedMs = Math.round(world.nowMs - startedMs);
-  world.run(settleMs);
+  world.run(quietMs);
   storeValues(ring, Math.max(50, Math.min(1000, options.peers)));
   scenarios[options.scenario]?.(ring);
 
@@ -118,15 +123,15 @@ export function runScenario(options: RunOptions): RunReport {
   const verdicts: Record<string, string> = {};
   for (const [name, check] of Object.entries(checkers)) verdicts[name] = check(ring) ?? 'ok';
   const living = ring.living();
-  const { totals } = ring.network;
+  const { meter } = ring.network;
   return {
     scenario: options.scenario,
     peers: options.peers,
     seed: options.seed,
     ...figures,
     perPeer: {
-      messages: Math.round(totals.messages / options.peers),
-      bytes: Math.round(totals.bytes / options.peers),
+      messages: Math.round(meter.messages / options.peers),
+      bytes: Math.round(meter.bytes / options.peers),
       cpuUs: Math.round(((options.cpuUs?.() ?? 0) - startUs) / options.peers),
     },
     formedMs,
@@ -167,7 +172,7 @@ function lookups(
   count: number,
 ): Pick<RunReport, 'hops' | 'success' | 'firstTry'> {
   const { world, network, records } = ring;
-  network.fetchForwards.clear();
+  network.meter.fetchForwards.clear();
   let open = count;
   let found = 0;
   let first = 0;
@@ -184,7 +189,7 @@ function lookups(
     });
   }
   world.runUntil(() => open === 0, count * lookupGapMs + lookupLimitMs);
-  const hops = [...network.fetchForwards.values()];
+  const hops = [...network.meter.fetchForwards.values()];
   while (hops.length < found) hops.push(0);
   return { hops: distribution(hops), success: share(found, count), firstTry: share(first, count) };
 }

@@ -116,11 +116,11 @@ test('connections keep order, end with the process, and are silent across a part
     received,
     Array.from({ length: 20 }, (_, i) => i + 1),
   );
-  network.partition((index) => index);
+  network.reach((from, to) => from === to);
   connection?.send(Uint8Array.of(99));
   world.run(100);
   assert.equal(received.length, 20);
-  network.partition(undefined);
+  network.reach(undefined);
   network.dropHost(one, false);
   one.die();
   world.run(100);

@@ -11,7 +11,7 @@ import { routeQueryReq } from '../../wire/reload/route-query.ts';
 import type { TopologyHost } from '../plugin.ts';
 import { nearest, type Neighbors } from './neighbor-table.ts';
 import { isMember, type PeerTable } from './peers.ts';
-import { strictlyBetween } from './ring.ts';
+import { inRange } from './ring.ts';
 import { timing } from './timing.ts';
 
 export interface Learner {
@@ -74,22 +74,34 @@ export function createLearner(
     return entry !== undefined && entry.untilMs > clock.monotonicMs();
   }
 
-  /** Ascending ids of members and of what they name, each with a peer that named it. */
+  /** Members and what they name, each with a peer that named it; only what may come into the table. */
   function candidates(skip: (id: NodeId) => boolean): Map<NodeId, NodeId | undefined> {
     const known = new Map<NodeId, NodeId | undefined>();
-    for (const peer of peers.all()) {
-      if (!isMember(peer)) continue;
-      known.set(peer.id, undefined);
-      if (peer.suspect) continue;
-      for (const list of [peer.successors, peer.predecessors]) {
-        for (const id of list)
-          if (!known.has(id) && id !== self && !skip(id)) known.set(id, peer.id);
+    const isNear = arc();
+    const offer = (ids: readonly NodeId[], reporter: NodeId): void => {
+      for (const id of ids) {
+        if (isNear(id) && id !== self && !known.has(id) && !skip(id)) known.set(id, reporter);
       }
+    };
+    for (const peer of peers.all()) {
+      if (isMember(peer) && isNear(peer.id)) known.set(peer.id, undefined);
     }
-    for (const [from, ids] of hints) {
-      for (const id of ids) if (!known.has(id) && id !== self && !skip(id)) known.set(id, from);
+    for (const peer of peers.all()) {
+      if (!isMember(peer) || peer.suspect) continue;
+      offer(peer.successors, peer.id);
+      offer(peer.predecessors, peer.id);
     }
+    for (const [from, ids] of hints) offer(ids, from);
     return known;
+  }
+
+  /** Whether an id lies between our farthest neighbors; everything does while the table is not full. */
+  function arc(): (id: NodeId) => boolean {
+    const { predecessors, successors } = peers.neighbors();
+    const first = predecessors[neighborsPerSide - 1];
+    const last = successors[neighborsPerSide - 1];
+    if (first === undefined || last === undefined || successors.includes(first)) return () => true;
+    return (id) => id === first || inRange(first, id, last);
   }
 
   /** Named nodes that would be in the Neighbor Table, with the peer that named them. */
@@ -133,15 +145,12 @@ export function createLearner(
     if (firstMs !== Infinity) wake(firstMs - now);
   }
 
-  /** A stranger inside the arc that our neighbors span; everybody while that is not full. */
+  /** A stranger inside the arc that our neighbors span. */
   function mayBeCloser(id: NodeId): boolean {
     if (id === self) return false;
     const peer = peers.get(id);
     if (peer !== undefined && isMember(peer)) return false;
-    const { predecessors, successors } = peers.neighbors();
-    const first = predecessors[neighborsPerSide - 1];
-    const last = successors[neighborsPerSide - 1];
-    return first === undefined || last === undefined || strictlyBetween(first, id, last);
+    return arc()(id);
   }
 
   /** True once the other side has had its time to attach to us: joining nodes do, and smaller ones. */

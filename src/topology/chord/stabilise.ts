@@ -97,7 +97,11 @@ export function createStabiliser(dependencies: StabiliserDependencies): Stabilis
     if (host.discoverBootstrap !== undefined) {
       const linked = new Set(host.linkedNodes());
       host.discoverBootstrap((outcome) => {
-        if (outcome.ok && inRing()) checkPartition(outcome.value, linked.has(outcome.value));
+        if (!outcome.ok || !inRing()) return;
+        const wasLinked = linked.has(outcome.value);
+        const peer = peers.get(outcome.value);
+        if (!wasLinked && peer !== undefined) peer.ours = true;
+        checkPartition(outcome.value, wasLinked);
       });
       return;
     }

@@ -77,10 +77,10 @@ test('a finger entry is the peer nearest to the start of its range; ids are asce
 
 test('the places of the fingers cover the ring once, each from its start for its length', () => {
   const self = node(0xf0);
-  const { places } = fingerTable(self, [], () => 0, undefined);
+  const table = fingerTable(self, [], () => 0, undefined);
   let offset = 1n << 128n;
   for (let index = 1; index <= 16; index++) {
-    for (const place of [...places(index)].reverse()) {
+    for (const place of [...table.places(index)].reverse()) {
       const [start, length] = [placeStart(place), placeLength(place)];
       assert.equal(start + length, offset);
       offset = start;
