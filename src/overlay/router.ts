@@ -3,11 +3,10 @@
  * RFC 6940 §6.1, §6.2.
  */
 import { limits } from '../base/limits.ts';
-import type { NodeId, ResourceId } from '../base/ids.ts';
+import type { NodeId } from '../base/ids.ts';
 import { fragmentsOf } from './fragments.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
 import type { Trace } from '../ports/trace.ts';
-import type { NextHop } from '../topology/plugin.ts';
 import { attempt, Reader } from '../wire/codec.ts';
 import { destinationKey, type Destination } from '../wire/reload/destination.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
@@ -30,6 +29,7 @@ import {
   peekMessageCode,
   type RoutedMessage,
 } from './routed-message.ts';
+import { createRouting, type RoutingDependencies } from './routing.ts';
 import type { TransitMessage, ViaLists } from './via-lists.ts';
 
 export interface Router {
@@ -41,16 +41,9 @@ export interface Router {
   send(message: RoutedMessage): void;
 }
 
-export interface RouterDependencies {
-  readonly self: NodeId;
+export interface RouterDependencies extends RoutingDependencies {
   readonly trace: Trace;
   readonly config: () => OverlayConfig;
-  readonly link: (nodeId: NodeId) => LinkEntry | undefined;
-  readonly nextHop: (target: NodeId | ResourceId, exclude?: ReadonlySet<NodeId>) => NextHop;
-  /** A linked bootstrap or admitting peer, used while the topology has no tables yet. */
-  readonly bootstrapPeer: () => NodeId | undefined;
-  readonly isHosted: (nodeId: NodeId) => boolean;
-  readonly acceptsOpaque: (id: Uint8Array) => boolean;
   readonly viaLists: ViaLists;
   /** Longer messages leave in fragments on stream links too (bytes); links with datagrams know their size. */
   readonly fragmentBytes: number | undefined;
@@ -69,38 +62,20 @@ interface Attempts {
   count: number;
 }
 
-type Decision =
-  | { readonly kind: 'deliver'; readonly at: NodeId }
-  | {
-      readonly kind: 'forward';
-      readonly entry: LinkEntry;
-      readonly destinations: readonly Destination[];
-    }
-  | { readonly kind: 'drop'; readonly reason: string };
-
 export function createRouter(dependencies: RouterDependencies): Router {
-  const { self, config, link } = dependencies;
+  const { config, link } = dependencies;
+  const routing = createRouting(dependencies);
   const dropped = labelledCounter(dependencies.trace, 'overlay_messages_dropped_total', 'reason');
   const forwarded = dependencies.trace.counter('overlay_messages_forwarded_total');
   const bytesIn = dependencies.trace.counter('overlay_bytes_total', { direction: 'in' });
   const bytesOut = dependencies.trace.counter('overlay_bytes_total', { direction: 'out' });
   const rerouted = dependencies.trace.counter('overlay_messages_rerouted_total');
-  const wildcards = new Map<number, NodeId>();
   let hashOf: { readonly name: string; readonly hash: number } | undefined;
 
   function currentHash(): number {
     const name = config().overlayName;
     if (hashOf?.name !== name) hashOf = { name, hash: overlayHash(name) };
     return hashOf.hash;
-  }
-
-  function isWildcard(nodeId: NodeId): boolean {
-    let wildcard = wildcards.get(nodeId.length);
-    if (wildcard === undefined) {
-      wildcard = 'f'.repeat(nodeId.length) as NodeId;
-      if (wildcards.size < 8) wildcards.set(nodeId.length, wildcard);
-    }
-    return nodeId === wildcard;
   }
 
   function receive(entry: LinkEntry, bytes: Uint8Array): void {
@@ -169,7 +144,7 @@ export function createRouter(dependencies: RouterDependencies): Router {
   }
 
   function route(message: RoutedMessage, attempts: Attempts): void {
-    const decision = decide(message, attempts.tried);
+    const decision = routing.decide(message, attempts.tried);
     switch (decision.kind) {
       case 'deliver':
         if (message.from !== undefined) dependencies.deliver(message, decision.at);
@@ -263,129 +238,6 @@ export function createRouter(dependencies: RouterDependencies): Router {
     route(message, attempts);
   }
 
-  function decide(message: RoutedMessage, tried: ReadonlySet<NodeId> | undefined): Decision {
-    let list = message.header.destinationList;
-    let last: NodeId = self;
-    let expanded = false;
-    for (let i = 0; ; i++) {
-      const head = list[i];
-      if (head === undefined)
-        return i === 0 ? drop('no-destination') : { kind: 'deliver', at: last };
-      switch (head.type) {
-        case 'node': {
-          const { nodeId } = head;
-          if (nodeId === self || dependencies.isHosted(nodeId)) {
-            last = nodeId;
-            const previous = expanded ? undefined : dependencies.viaLists.previousHop(message);
-            if (previous !== undefined) {
-              expanded = true;
-              list = [head, { type: 'node', nodeId: previous }, ...list.slice(i + 1)];
-              i = 0;
-            }
-            continue;
-          }
-          if (isWildcard(nodeId)) return { kind: 'deliver', at: self };
-          const rest = i === 0 ? list : list.slice(i);
-          if (rest.length > 1 && skipsDeadHop(message, nodeId, tried)) continue;
-          return towardsNode(message, nodeId, rest, tried);
-        }
-        case 'resource':
-          return towardsResource(message, head.resource, i === 0 ? list : list.slice(i), tried);
-        case 'opaque':
-        case 'compressed': {
-          // Once: what an id stands for holds ids of other peers only.
-          const path = expanded ? undefined : dependencies.viaLists.expand(head);
-          if (path !== undefined && path.length + list.length <= limits.destinationListEntries) {
-            expanded = true;
-            list = [...path, ...list.slice(i + 1)];
-            i = -1;
-            continue;
-          }
-          if (
-            head.type === 'opaque' &&
-            i === list.length - 1 &&
-            dependencies.acceptsOpaque(head.id)
-          ) {
-            return { kind: 'deliver', at: last };
-          }
-          return drop('unknown-opaque-id');
-        }
-      }
-    }
-  }
-
-  /** A response may leave out hops that have gone silent since the request passed them. */
-  function skipsDeadHop(
-    message: RoutedMessage,
-    nodeId: NodeId,
-    tried: ReadonlySet<NodeId> | undefined,
-  ): boolean {
-    const entry = link(nodeId);
-    const dead = entry === undefined || entry.link.suspect || tried?.has(nodeId) === true;
-    return dead && isResponse(message);
-  }
-
-  function towardsNode(
-    message: RoutedMessage,
-    nodeId: NodeId,
-    destinations: readonly Destination[],
-    tried: ReadonlySet<NodeId> | undefined,
-  ): Decision {
-    const direct = link(nodeId);
-    const failed = tried?.has(nodeId) === true;
-    if (direct !== undefined && !direct.link.suspect && !failed) {
-      return { kind: 'forward', entry: direct, destinations };
-    }
-    const entry = viaTopology(
-      message,
-      nodeId,
-      direct === undefined ? tried : including(tried, nodeId),
-    );
-    if (entry !== undefined && entry !== 'self') return { kind: 'forward', entry, destinations };
-    if (direct !== undefined && !failed) return { kind: 'forward', entry: direct, destinations };
-    return drop(entry === 'self' ? 'node-not-here' : 'no-next-hop');
-  }
-
-  function towardsResource(
-    message: RoutedMessage,
-    resource: ResourceId,
-    destinations: readonly Destination[],
-    tried: ReadonlySet<NodeId> | undefined,
-  ): Decision {
-    const entry = viaTopology(message, resource, tried);
-    if (entry === 'self') return { kind: 'deliver', at: self };
-    if (entry === undefined) return drop('no-next-hop');
-    return { kind: 'forward', entry, destinations };
-  }
-
-  /**
-   * Asks the topology for a next hop with a usable link. After a failure the nodes that the request
-   * has already visited are left out too, so that rerouting never sends it in circles.
-   */
-  function viaTopology(
-    message: RoutedMessage,
-    target: NodeId | ResourceId,
-    tried: ReadonlySet<NodeId> | undefined,
-  ): LinkEntry | 'self' | undefined {
-    let exclude = tried === undefined ? undefined : visited(message, tried);
-    let fallback: LinkEntry | undefined;
-    for (let i = 0; i < limits.overlay.routeAttempts; i++) {
-      const next = dependencies.nextHop(target, exclude);
-      if (next.kind === 'self') return 'self';
-      if (next.kind === 'none') break;
-      const entry = link(next.nodeId);
-      if (entry !== undefined && !entry.link.suspect) return entry;
-      fallback ??= entry;
-      const more = exclude === undefined ? visited(message, noNodes) : new Set(exclude);
-      if (more.has(next.nodeId)) break;
-      exclude = more.add(next.nodeId);
-    }
-    if (fallback !== undefined && tried?.has(fallback.nodeId) !== true) return fallback;
-    if (message.from !== undefined) return undefined;
-    const bootstrap = dependencies.bootstrapPeer();
-    return bootstrap === undefined || tried?.has(bootstrap) === true ? undefined : link(bootstrap);
-  }
-
   return {
     receive,
     receiveOversized,
@@ -414,23 +266,6 @@ function mayPrecedeAttach(message: RoutedMessage): boolean {
 
 function isTransit(message: RoutedMessage): message is TransitMessage {
   return message.from !== undefined;
-}
-
-const noNodes: ReadonlySet<NodeId> = new Set();
-
-function drop(reason: string): Decision {
-  return { kind: 'drop', reason };
-}
-
-function including(set: ReadonlySet<NodeId> | undefined, nodeId: NodeId): ReadonlySet<NodeId> {
-  return new Set(set ?? noNodes).add(nodeId);
-}
-
-function visited(message: RoutedMessage, tried: ReadonlySet<NodeId>): Set<NodeId> {
-  const nodes = new Set(tried);
-  if (message.from !== undefined) nodes.add(message.from);
-  for (const via of message.header.viaList) if (via.type === 'node') nodes.add(via.nodeId);
-  return nodes;
 }
 
 /** No forwarding option is implemented, so every critical one is unknown (§6.3.2.3). */
