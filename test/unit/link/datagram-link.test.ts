@@ -233,3 +233,14 @@ test('the queue is bounded', () => {
   assert.ok(large.send(half.subarray(1), undefined, Uint8Array.of(1)));
   assert.equal(large.send(ascii('x')), false);
 });
+
+test('[R6940-6.6.6-01] without ICE there is nothing but frames on the link, and silence when idle', () => {
+  const { send, ack, clock, copies, acks, connection } = scene();
+  send('a');
+  ack(0);
+  connection.handler.data(encodeDataFrame(0, ascii('b')));
+  clock.advance(3_600_000);
+  // The fake connection decodes all that is sent as frames.
+  assert.equal(copies.length, 1);
+  assert.equal(acks.length, 1);
+});
