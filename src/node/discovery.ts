@@ -7,6 +7,7 @@ import type { Outcome } from '../base/outcome.ts';
 import { randomUnit } from '../ports/random.ts';
 import type { Random } from '../ports/random.ts';
 import { connectAuthority } from './enrollment-request.ts';
+import type { ClientCredentials } from './enrollment-request.ts';
 
 export interface ServiceRecord {
   readonly priority: number;
@@ -49,6 +50,8 @@ export interface DiscoveryOptions {
   readonly random: Random;
   /** DER; by default those of the system. */
   readonly rootCertificates?: readonly Uint8Array[];
+  /** For servers that show the document to members only (RFC 6940 §14.16). */
+  readonly credentials?: ClientCredentials;
   /** Why a document is no use, for the log; then the next server is asked. */
   readonly judge: (document: Uint8Array) => Outcome<void>;
 }
@@ -63,6 +66,7 @@ export async function discoverConfiguration(
   options: DiscoveryOptions,
 ): Promise<Outcome<Uint8Array>> {
   const { url, overlayName } = options;
+  if (overlayName === '') return failure('the name of the overlay is needed');
   if (url !== undefined) return await fetchFrom(url, undefined, options);
   let outcome: Outcome<Uint8Array> = failure(`no configuration server found for ${overlayName}`);
   for (const { address, port } of await findServers(options)) {
@@ -115,13 +119,13 @@ export function inOrder(
 async function fetchFrom(
   url: string,
   overlayName: string | undefined,
-  { rootCertificates, judge }: DiscoveryOptions,
+  { rootCertificates, credentials, judge }: DiscoveryOptions,
 ): Promise<Outcome<Uint8Array>> {
   const trust = {
     ...(rootCertificates !== undefined && { rootCertificates }),
     ...(overlayName !== undefined && { overlayName }),
   };
-  const connection = connectAuthority(trust);
+  const connection = connectAuthority(trust, credentials);
   const headers = overlayName === undefined ? {} : { Host: overlayName };
   const answer = await connection.send({ method: 'GET', url, headers });
   connection.close();

@@ -16,7 +16,9 @@ export function saslPrep(text: string): Outcome<string> {
   if (rightToLeft.test(prepared)) {
     const [first, last] = [...prepared.matchAll(/^.|.$/gsu)].map(([character]) => character);
     const ends = [first, last ?? first].every((one) => rightToLeft.test(one ?? ''));
-    const hasOther = [...prepared].some((one) => /\p{L}/u.test(one) && !rightToLeft.test(one));
+    const hasOther = Array.from(prepared).some(
+      (one) => /\p{L}/u.test(one) && !rightToLeft.test(one),
+    );
     if (!ends || hasOther) return failure('mixes writing directions');
   }
   return success(prepared);

@@ -45,6 +45,11 @@ export const initialOverlayValues = {
   maxMessageSize: 65_536,
 } as const satisfies Partial<OverlayDocumentValues>;
 
+/** An initial-ttl slightly above the longest path in a Chord ring of so many peers. RFC 6940 §13.6.5. */
+export function initialTtlFor(peers: number): number {
+  return Math.min(255, Math.ceil(Math.log2(Math.max(1, peers))) + 5);
+}
+
 /** How long the document of a new overlay is valid: members keep working while its authority is away. */
 export const initialValidityMs = 10 * 365 * 86_400_000;
 

@@ -39,6 +39,8 @@ export interface NewOverlay {
   /** Overrides of our initial values, e.g. Chord intervals. */
   readonly values?: Partial<Omit<OverlayDocumentValues, 'overlayName' | 'sequence'>>;
   readonly kinds?: readonly KindParameters[];
+  /** For an initial-ttl that fits (RFC 6940 §13.6.5); without it the default of 100 holds. */
+  readonly expectedPeers?: number;
 }
 
 export interface UserSummary {

@@ -18,6 +18,7 @@ import type { Store, StoreOperation } from '../../ports/store.ts';
 import {
   initialKinds,
   initialOverlayValues,
+  initialTtlFor,
   initialValidityMs,
 } from '../../overlay-config/build.ts';
 import { restrictionToDomains } from '../../overlay-config/build.ts';
@@ -161,8 +162,20 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     return summaryOf(done);
   }
 
+  function adapterShowing(certificateDer: Uint8Array): ReturnType<typeof adapterOfCertificate> {
+    const certificate = verifier.parseCertificate(certificateDer);
+    if (!certificate.ok) return certificate;
+    const context = { root, verifier, overlayName, adapters, nodeIds, badNodes, nowMs: nowMs() };
+    return adapterOfCertificate(certificate.value, context);
+  }
+
   const service: AuthorityService = {
     document: () => document.bytes(),
+    mayReadDocument(certificateDer) {
+      // Who knows the document knows the secret; a new box gets both with its join token.
+      if (settings.values.sharedSecret === undefined) return true;
+      return certificateDer !== undefined && adapterShowing(certificateDer).ok;
+    },
     waiters,
     async enroll({ username, password, nodeids, csr }) {
       const request: { publicKey: Uint8Array } = { publicKey: emptyBytes };
@@ -207,10 +220,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       return success({ overlayName, account: account.name, password, config });
     },
     feed(certificateDer, since, epoch) {
-      const certificate = verifier.parseCertificate(certificateDer);
-      if (!certificate.ok) return certificate;
-      const context = { root, verifier, overlayName, adapters, nodeIds, badNodes, nowMs: nowMs() };
-      const adapter = adapterOfCertificate(certificate.value, context);
+      const adapter = adapterShowing(certificateDer);
       if (!adapter.ok) return adapter;
       const page = users.page(since, epoch, adapter.value.scope);
       return success({ ...page, configSequence: document.sequence() });
@@ -326,7 +336,12 @@ function newSettings(options: AuthorityOptions): StoredSettings {
   const create = options.create ?? missingOverlay();
   return {
     domains: (create.domains ?? []).map((domain) => domain.toLowerCase()),
-    values: create.values ?? {},
+    values: {
+      ...(create.expectedPeers !== undefined && {
+        initialTtl: initialTtlFor(create.expectedPeers),
+      }),
+      ...create.values,
+    },
     kinds: create.kinds ?? initialKinds,
     bootstrapNodes: create.values?.bootstrapNodes ?? [],
     url: options.publicUrl,

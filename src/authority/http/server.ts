@@ -28,6 +28,8 @@ import { readJson, sourceOf } from './request.ts';
 /** What the server asks of the authority. */
 export interface AuthorityService {
   document(): Uint8Array;
+  /** Whether who shows this certificate (DER) may see the document (RFC 6940 §14.16). */
+  mayReadDocument(certificateDer: Uint8Array | undefined): boolean;
   /** The DER of the issued certificate. */
   enroll(form: EnrollmentForm): Promise<Outcome<Uint8Array, EnrollmentRefusal>>;
   join(secret: string): Promise<Outcome<JoinAnswer>>;
@@ -72,7 +74,11 @@ export function createAuthorityServer(deps: {
   const failedLogins = trace.counter('authority_failed_authentications');
 
   const routes: Readonly<Record<string, (exchange: Exchange) => Promise<void> | void>> = {
-    'GET /.well-known/reload-config': ({ response }) => {
+    'GET /.well-known/reload-config': ({ request, response }) => {
+      if (!service.mayReadDocument(shownCertificate(request))) {
+        refuse(response, 403, 'a certificate of the overlay is needed');
+        return;
+      }
       response.writeHead(200, { 'Content-Type': overlayDocumentMediaType });
       response.end(service.document());
     },
@@ -191,12 +197,11 @@ export function createAuthorityServer(deps: {
   }
 
   function feed({ request, response, url }: Exchange): void {
-    const { socket } = request;
-    const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+    const der = shownCertificate(request);
     const since = Number(url.searchParams.get('since') ?? '0');
     const epoch = url.searchParams.get('epoch') ?? '';
     const waitS = Number(url.searchParams.get('wait') ?? '0');
-    if (certificate === undefined) {
+    if (der === undefined) {
       refuse(response, 403, 'an adapter certificate is needed');
       return;
     }
@@ -204,7 +209,6 @@ export function createAuthorityServer(deps: {
       refuse(response, 400, 'since and wait must be numbers');
       return;
     }
-    const der = new Uint8Array(certificate.raw);
     const page = service.feed(der, since, epoch);
     if (!page.ok) {
       refuse(response, 403, page.error);
@@ -244,6 +248,11 @@ export function createAuthorityServer(deps: {
       });
     },
   };
+}
+
+function shownCertificate({ socket }: IncomingMessage): Uint8Array | undefined {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return certificate && new Uint8Array(certificate.raw);
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {

@@ -79,7 +79,7 @@ async function assemble(parts: {
   const { clock, trace, verifier, signatures } = platform;
   const { nodeKey, nodeCertificate, configuration } = membership;
   const keeper = keepConfiguration(platform, dir, configuration);
-  const refresh = refreshConfiguration(platform, keeper, membership.url);
+  const refresh = refreshConfiguration(platform, keeper, membership);
   const identity = createRenewableIdentity(
     createIdentity(nodeKey, nodeCertificate, [], signatures),
   );

@@ -20,7 +20,13 @@ import {
   type ConfigurationRefresh,
 } from '../../overlay-config/refresh.ts';
 import { CommandError } from '../command.ts';
-import { kindBlocksFile, parseDocument, saveDocument, saveKindBlocks } from './membership.ts';
+import {
+  kindBlocksFile,
+  parseDocument,
+  saveDocument,
+  saveKindBlocks,
+  type Membership,
+} from './membership.ts';
 import type { Platform } from './platform.ts';
 
 /** What the box can do, whatever the overlay. */
@@ -52,16 +58,21 @@ export function keepConfiguration(
   });
 }
 
-/** Asks the configuration server at `url` before the document expires (RFC 6940 §11.1, §11.2). */
+/** Asks the configuration server of the membership before the document expires (RFC 6940 §11.1, §11.2). */
 export function refreshConfiguration(
   platform: Platform,
   keeper: ConfigurationKeeper,
-  url: string,
+  { url, nodeCertificate, nodeKey }: Membership,
 ): ConfigurationRefresh {
+  const credentials = {
+    certificateDer: nodeCertificate.der,
+    privateKeyPem: nodeKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  };
+
   async function fetchAndOffer(): Promise<Outcome<void>> {
     const { rootCertificates, overlayName } = keeper.current();
     const roots = rootCertificates.map((root) => root.der);
-    const connection = connectAuthority({ rootCertificates: roots, overlayName });
+    const connection = connectAuthority({ rootCertificates: roots, overlayName }, credentials);
     const known = await fetchConfig(url, connection);
     connection.close();
     // The authority may have moved: then the DNS knows where it is.
@@ -79,6 +90,7 @@ export function refreshConfiguration(
       resolver: createServiceResolver(),
       random: platform.random,
       rootCertificates: roots,
+      credentials,
       judge(document) {
         const parsed = parseDocument(document, platform.verifier, overlayName);
         return typeof parsed === 'string' ? failure(parsed) : success(undefined);

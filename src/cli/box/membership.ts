@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { bytesEqual } from '../../base/bytes.ts';
+import { overlayDocumentExtension } from '../../overlay-config/names.ts';
 import { parseOverlayDocument, type ParsedConfiguration } from '../../overlay-config/parse.ts';
 import type { Certificate, Verifier } from '../../ports/certificates.ts';
 import { writeFileAtomically } from '../../node/files.ts';
@@ -28,7 +29,7 @@ const files = {
   key: 'node.key',
   newKey: 'node.key.next',
   certificate: 'node.der',
-  document: 'overlay.relo',
+  document: `overlay.${overlayDocumentExtension}`,
   kindBlocks: 'kinds.json',
 };
 

@@ -10,7 +10,7 @@ import { createAdmission } from '../../../src/node/admission.ts';
 import type { Admitted } from '../../../src/node/admission.ts';
 import { generatePrivateKey, loadPrivateKey, savePrivateKey } from '../../../src/node/keys.ts';
 import { createRandom } from '../../../src/node/random.ts';
-import { formatReloadUri, parseReloadUri } from '../../../src/node/reload-uri.ts';
+import { formatReloadUri, parseReloadUri, readReloadUri } from '../../../src/node/reload-uri.ts';
 import { createSignatureQueue } from '../../../src/node/signature-queue.ts';
 import { createSortedKeys } from '../../../src/node/sorted-keys.ts';
 import { createTrace } from '../../../src/node/trace.ts';
@@ -70,6 +70,32 @@ test('[R6940-11.3-18] reload URIs: round trip and refusals', () => {
     `reload://0110${id.slice(1)}@lab.example/`,
   ];
   for (const bad of refused) assert.equal(parseReloadUri(bad).ok, false, bad);
+});
+
+test('[R6940-14.15-01][R6940-14.15-02] a reload URI names a peer, or with a specifier a stored value', () => {
+  const id = 'ab'.repeat(16) as NodeId;
+  const list = `0110${id}02050411223344`;
+  const bytes = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
+  const read = (text: string): object | undefined => {
+    const parts = readReloadUri(text);
+    return parts.ok ? parts.value : undefined;
+  };
+  const peer = { destinationList: bytes(list), overlayName: 'lab.example' };
+  assert.deepEqual(read(`reload://${list}@Lab.Example/`), { ...peer, specifier: undefined });
+  const value = { ...peer, specifier: bytes('00000001f0') };
+  assert.deepEqual(read(`RELOAD://${list.toUpperCase()}@lab.example/00000001F0`), value);
+  assert.equal(formatReloadUri(id, 'lab.example'), `reload://0110${id}@lab.example/`);
+  for (const bad of [
+    `reload:${list}@lab.example/`,
+    `reload://@lab.example/`,
+    `reload://${list}lab.example/`,
+    `reload://${list}@lab.example/0`,
+    `reload://${list}@lab.example/0g`,
+    `reload://${list}@lab.example/00/`,
+    `reload://${list}0@lab.example/`,
+  ]) {
+    assert.equal(read(bad), undefined, bad);
+  }
 });
 
 test('the signature queue answers later, in order, and refuses when full', async () => {
