@@ -14,6 +14,22 @@ import { parseIpv4, parseIpv6 } from '../wire/reload/ip-text.ts';
 const linkType = 'TLS-TCP-FH-NO-ICE';
 const hostPreference = 126;
 
+/**
+ * Links with congestion control go before those that send one message at a time, whatever the order
+ * of the addresses (§6.5.1.6). A link type that is not known goes last.
+ */
+const linkRanks: Readonly<Record<string, number>> = {
+  'TLS-TCP-FH-NO-ICE': 2,
+  'DTLS-UDP-SR': 1,
+  'DTLS-UDP-SR-NO-ICE': 1,
+};
+
+/** RFC 5245 §4.1.2.1 for a host candidate; `place`: 0 is the best address of its link type. */
+export function candidatePriority(overlayLink: IceCandidate['overlayLink'], place: number): number {
+  const localPreference = (linkRanks[overlayLink] ?? 0) * 0x4000 + 0x3fff - Math.min(place, 0x3fff);
+  return hostPreference * 2 ** 24 + localPreference * 2 ** 8 + 255;
+}
+
 /** The fields that Attach and AppAttach share. */
 export interface Offer {
   readonly ufrag: string;
@@ -40,7 +56,7 @@ export function makeOffer(
       addrPort: ipAddressPortOf(address, port),
       overlayLink: linkType,
       foundation: String(i + 1),
-      priority: hostPreference * 2 ** 24 + (65_535 - i) * 2 ** 8 + 255,
+      priority: candidatePriority(linkType, i),
       extensions: [],
     })),
   };

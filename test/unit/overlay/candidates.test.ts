@@ -1,7 +1,12 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import type { NodeId } from '../../../src/base/ids.ts';
-import { dialInOrder, dialTargets, makeOffer } from '../../../src/overlay/candidates.ts';
+import {
+  candidatePriority,
+  dialInOrder,
+  dialTargets,
+  makeOffer,
+} from '../../../src/overlay/candidates.ts';
 import { failure, success, type Outcome } from '../../../src/base/outcome.ts';
 import type { SecureConnection } from '../../../src/ports/connection.ts';
 import type { IceCandidate } from '../../../src/wire/reload/ice-candidate.ts';
@@ -129,4 +134,14 @@ test('[R6940-6.1.2-10] the way back is the previous hop and the reversed Via Lis
     [code(0, 0x17), code(0, 0x18), code(0xff, 0xff), code(0x80, 0x02)],
     [false, true, true, false],
   );
+});
+
+test('[R6940-6.5.1.6-01] links without congestion control rank last, whatever the address', () => {
+  const tcp = candidatePriority('TLS-TCP-FH-NO-ICE', 60_000);
+  for (const other of ['DTLS-UDP-SR', 'DTLS-UDP-SR-NO-ICE', 77] as const) {
+    assert.ok(tcp > candidatePriority(other, 0));
+  }
+  assert.ok(candidatePriority('DTLS-UDP-SR', 9) > candidatePriority(77, 0));
+  assert.ok(candidatePriority('DTLS-UDP-SR', 0) > candidatePriority('DTLS-UDP-SR', 1));
+  assert.ok(candidatePriority('TLS-TCP-FH-NO-ICE', 0) < 2 ** 31);
 });
