@@ -28,7 +28,7 @@ if (command === 'build') {
   build();
 } else if (command === 'start') {
   build();
-  run([join(root, 'dist', 'cli', 'index.js'), 'quickstart', ...rest]);
+  run([join(root, 'dist', 'main.js'), 'quickstart', ...rest]);
 } else if (command in scripts) {
   run([join(root, scripts[command]), ...rest]);
 } else {
@@ -45,10 +45,7 @@ function install() {
     .digest('hex');
   const stamp = join(cache, 'installed');
   if (existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
-  if (existsSync(node) && existsSync(join(root, 'node_modules', '.package-lock.json'))) {
-    const installed = statSync(join(root, 'node_modules', '.package-lock.json')).mtimeMs;
-    if (installed >= statSync(join(root, 'package-lock.json')).mtimeMs) return remember();
-  }
+  if (existsSync(node) && isInstalled()) return remember();
   console.error('Installing packages (npm ci) …');
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
@@ -64,6 +61,18 @@ function install() {
     mkdirSync(cache, { recursive: true });
     writeFileSync(stamp, lock);
   }
+}
+
+/** Every package of the lock file is there in its version, left out those for other machines. */
+function isInstalled() {
+  const installedList = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(installedList)) return false;
+  const { packages: wanted } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const { packages: present } = JSON.parse(readFileSync(installedList, 'utf8'));
+  return Object.entries(wanted).every(
+    ([path, { version, optional }]) =>
+      path === '' || present[path]?.version === version || (optional && !(path in present)),
+  );
 }
 
 /** Compiles src/ to dist/ when a source is newer than the last build. */

@@ -38,7 +38,7 @@ if (values.help || !Number.isInteger(count) || count < 1 || count > 200) {
   process.exit(values.help ? 0 : 2);
 }
 const dir = resolve(values.dir ?? mkdtempSync(join(tmpdir(), 'chordial-lab-')));
-const cli = resolve('src/cli/index.ts');
+const cli = resolve('src/main.ts');
 const users = ['alice', 'bob', 'carol', 'dave'];
 const children: ChildProcess[] = [];
 let stopping = false;

@@ -1,6 +1,6 @@
 /** Runs a box in the foreground: starts its roles, ends them on a signal. */
 import type { Settings } from '../node/settings.ts';
-import { startBox, type Box } from '../main.ts';
+import { startBox, type Box } from './box/box.ts';
 
 /** Yields the exit code when the box has been told to stop. `started` runs once it serves. */
 export async function runBox(

@@ -45,6 +45,9 @@ export function keepConfiguration(
   if (missing !== undefined) {
     throw new CommandError(`this program cannot take part in the overlay: it lacks ${missing}`);
   }
+  for (const warning of initial.warnings) {
+    platform.trace.log('warn', 'configuration-warning', { warning });
+  }
   return createConfigurationKeeper({
     ...platform,
     initial,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Settings } from '../../node/settings.ts';
-import type { Box } from '../../main.ts';
+import type { Box } from '../box/box.ts';
 import { adminUrl } from '../admin-client.ts';
 import { authorityDirectory } from '../box/authority-role.ts';
 import { isMember } from '../box/membership.ts';

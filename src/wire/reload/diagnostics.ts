@@ -2,26 +2,6 @@
 import { opaque, struct, u16, u64, u8, vector, type Codec, type Infer } from '../codec.ts';
 import { destination } from './destination.ts';
 
-/** Diagnostic Kinds, RFC 7851 §5.3, §9.1. The flag of Kind k in dMFlags is `1n << BigInt(k)`. */
-export const diagnosticKinds = {
-  statusInfo: 0x01,
-  routingTableSize: 0x02,
-  processPower: 0x03,
-  upstreamBandwidth: 0x04,
-  downstreamBandwidth: 0x05,
-  softwareVersion: 0x06,
-  machineUptime: 0x07,
-  appUptime: 0x08,
-  memoryFootprint: 0x09,
-  datasizeStored: 0x0a,
-  instancesStored: 0x0b,
-  messagesSentRcvd: 0x0c,
-  ewmaBytesSent: 0x0d,
-  ewmaBytesRcvd: 0x0e,
-  underlayHop: 0x0f,
-  batteryStatus: 0x10,
-} as const;
-
 /** A vector of 4-byte prefix whose byte count also stands before it; both must agree (A-30). */
 function countedTwice<T>(element: Codec<T>): Codec<readonly T[]> {
   const list = vector(element, 4);

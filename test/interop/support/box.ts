@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { until } from './wait.ts';
 
-const program = resolve('src/cli/index.ts');
+const program = resolve('src/main.ts');
 
 export interface Finished {
   readonly code: number | null;

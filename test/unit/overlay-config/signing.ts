@@ -12,7 +12,7 @@ import type { Identity } from '../../../src/ports/certificates.ts';
 import type { KindParameters } from '../../../src/ports/overlay-config.ts';
 import { signatures, verifier } from './support.ts';
 
-export const overlayName = 'lab.example';
+const overlayName = 'lab.example';
 export const nowMs = Date.UTC(2030, 0, 1);
 export const validity = { notBeforeMs: nowMs - 86_400_000, notAfterMs: nowMs + 86_400_000 };
 export const rootKey = await generatePrivateKey('ecdsa-p256');
