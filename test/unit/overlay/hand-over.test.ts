@@ -2,11 +2,22 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { idBytes, resourceIdOfName, type NodeId } from '../../../src/base/ids.ts';
 import type { Outcome } from '../../../src/base/outcome.ts';
-import type { OverlayError, StatResult, StoreResult } from '../../../src/overlay/api.ts';
+import type {
+  FetchResult,
+  OverlayError,
+  StatResult,
+  StoreResult,
+} from '../../../src/overlay/api.ts';
 import type { ProbeResult } from '../../../src/overlay/peer-api.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { capture } from './support/capture.ts';
-import { createWorld, dictionaryKind, type TestPeer, type World } from './support/world.ts';
+import {
+  createWorld,
+  dictionaryKind,
+  singleKind,
+  type TestPeer,
+  type World,
+} from './support/world.ts';
 
 const alice = 'alice@test.example';
 const resource = resourceIdOfName(alice);
@@ -87,4 +98,42 @@ test('[R6940-6.4.2.5.1-02] num_resources counts Resource-IDs, not values', () =>
   assert.ok(probe.ok);
   assert.equal(probe.value.resources, 1);
   assert.equal(peer.overlay.snapshot().storage.values, 2);
+});
+
+test('[R6940-5.1-02] one Resource-ID holds several Kinds, and several values of one Kind', () => {
+  const world = ring(2);
+  const [peer] = world.peers as [TestPeer];
+  store(world, 'u1');
+  store(world, 'u2');
+  const identity = world.user(alice, 'u1');
+  const stored = world.await<Outcome<StoreResult, OverlayError>>((done) => {
+    const values = [{ exists: true, value: Uint8Array.of(9), lifetimeS: 600 }];
+    peer.overlay.store({ resource, kind: singleKind, values, identity }, done);
+  });
+  assert.ok(stored.ok);
+  const fetch = (kind: number): number[] => {
+    const fetched = world.await<Outcome<FetchResult, OverlayError>>((done) =>
+      peer.overlay.fetch({ resource, kind }, done),
+    );
+    assert.ok(fetched.ok);
+    return fetched.value.values.map(({ value }) => value[0] ?? -1);
+  };
+  assert.deepEqual(fetch(dictionaryKind), [1, 1]);
+  assert.deepEqual(fetch(singleKind), [9]);
+});
+
+test('[R6940-6.5.1.12-01] there is no second Attach between nodes that have a link', () => {
+  const world = ring(6);
+  const sent = capture(world);
+  world.clock.advance(1_800_000);
+  assert.ok(sent.length > 100);
+  for (const { from, header, code } of sent) {
+    if (code !== messageCodes.attachReq || header.viaList.length > 0) continue;
+    const links = world.peers.find((peer) => peer.host === from)?.overlay.snapshot().links ?? [];
+    const last = header.destinationList.at(-1);
+    assert.ok(
+      last?.type !== 'node' || !links.some(({ nodeId }) => nodeId === last.nodeId),
+      'an Attach to a linked node',
+    );
+  }
 });
