@@ -120,7 +120,7 @@ function runTests(
   coverage?: string,
 ): Promise<Ended> {
   const startedMs = performance.now();
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['scripts/mutation/run-mutant.ts', ...files], {
       cwd: copy,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -137,6 +137,7 @@ function runTests(
         if (output.length < 4000) output += chunk.toString();
       });
     }
+    child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
       resolve({ code: code ?? 1, output, timedOut, tookMs: performance.now() - startedMs });
