@@ -2,6 +2,7 @@
  * The coupling of a SIP server and an overlay peer: REGISTER becomes a record, a call becomes a lookup
  * and an AppAttach connection, and what the other adapters send comes in (DESIGN §4, §5).
  */
+import type { NodeId } from '../base/ids.ts';
 import type { Overlay } from '../overlay/api.ts';
 import type { Account as DirectoryAccount, AccountDirectory } from '../ports/accounts.ts';
 import type { Identity } from '../ports/certificates.ts';
@@ -54,6 +55,8 @@ export interface Adapter {
   stop(options: { readonly retire: boolean }, done: () => void): void;
   /** The overlay was joined (again). */
   overlayReady(): void;
+  /** The node gave a sign of life outside SIP: it is no longer avoided. */
+  heardFrom(nodeId: NodeId): void;
   /** {@link AdapterDeps.identityFor} has something new for this user. */
   identityChanged(aor: string): void;
   snapshot(): AdapterSnapshot;
@@ -262,6 +265,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       else end();
     },
     overlayReady: () => publisher.overlayReady(),
+    heardFrom: (nodeId) => connections.heardFrom(nodeId),
     identityChanged: (aor) => publisher.identityChanged(aor),
     snapshot: () => ({
       sip: server.snapshot(),

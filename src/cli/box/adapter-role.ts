@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAdapter, type Adapter } from '../../adapter/adapter.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
+import type { NodeId } from '../../base/ids.ts';
 import { createFeedFollower, type FeedFollower } from '../../node/feed-follower.ts';
 import { createIdentity, createRenewableIdentity } from '../../node/identity.ts';
 import { enrollNode } from '../../node/enrollment-node.ts';
@@ -203,7 +204,14 @@ async function assemble(parts: {
     overlay.hostIdentity(userIdentity);
     adapter.identityChanged(aor);
   });
+  const linked = new Set<NodeId>();
   overlay.onChange((what) => {
+    if (what === 'links') {
+      const now = new Set(overlay.snapshot().links.map((link) => link.nodeId));
+      for (const nodeId of now) if (!linked.has(nodeId)) adapter.heardFrom(nodeId);
+      linked.clear();
+      for (const nodeId of now) linked.add(nodeId);
+    }
     if (what !== 'state' || overlay.state() !== 'joined') return;
     adapter.overlayReady();
     publisher.joined();

@@ -37,6 +37,8 @@ export interface SipConnections {
     application: number,
     done: (outcome: Outcome<SipConnection, SipConnectError>) => void,
   ): () => void;
+  /** The node gave a sign of life some other way, such as a new overlay link. */
+  heardFrom(nodeId: NodeId): void;
   /** True while the node is left out because it did not answer. */
   isAvoided(nodeId: NodeId): boolean;
   /** Closes everything. */
@@ -228,6 +230,7 @@ export function createSipConnections(deps: SipConnectionsDeps): SipConnections {
       };
     },
     isAvoided: (nodeId) => avoidance.isAvoided(nodeId),
+    heardFrom: (nodeId) => avoidance.clear(nodeId),
     stop(reason) {
       stopped = true;
       for (const attempt of attempts.values()) attempt.timer.cancel();

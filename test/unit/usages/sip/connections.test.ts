@@ -106,6 +106,16 @@ test('an avoided node that is heard from is used at once', () => {
   assert.ok(connect().ok);
 });
 
+test('an avoided node that shows itself in the overlay is tried at once', () => {
+  const { ring, connect, left } = world();
+  ring.dead.add(b);
+  connect();
+  ring.dead.delete(b);
+  assert.ok(left.isAvoided(b));
+  left.heardFrom(b);
+  assert.ok(connect().ok);
+});
+
 test('when both connect at once both stay, and both sides prefer the same', () => {
   const { clock, left, right } = world();
   left.connect(to(b), 5060, () => undefined);
