@@ -61,3 +61,24 @@ export async function createSelfSignedNode(
   const certificate = options.verifier.parseCertificate(der);
   return certificate.ok ? success({ privateKey, certificate: certificate.value }) : certificate;
 }
+
+/**
+ * The user name, or one like it that nobody has yet (§11.3.1): `ann@…`, `ann-2@…`, `ann-3@…`.
+ * `isTaken` asks the overlay whether another node's certificate carries the name. This guards
+ * against accidents only; names can still be stolen. Fails after ten names.
+ */
+export async function freeUserName(
+  wanted: string,
+  isTaken: (userName: string) => Promise<boolean>,
+): Promise<Outcome<string>> {
+  const at = wanted.lastIndexOf('@');
+  const user = at < 0 ? wanted : wanted.slice(0, at);
+  const domain = at < 0 ? '' : wanted.slice(at);
+  for (let number = 1; number <= triedNames; number++) {
+    const name = number === 1 ? wanted : `${user}-${String(number)}${domain}`;
+    if (!(await isTaken(name))) return success(name);
+  }
+  return failure(`${wanted} and names like it are taken`);
+}
+
+const triedNames = 10;

@@ -207,12 +207,17 @@ function readConfiguration(
     const text = one(name, namespace);
     return text === undefined ? otherwise : integerValue(tag(name), text, least, most);
   };
+  const selfSignedPermitted = readSelfSigned(element);
+  if (selfSignedPermitted !== undefined) {
+    warnings.push(
+      '<self-signed-permitted>: anybody may take any user name; only enrollment protects names',
+    );
+  }
   const expiration = attribute(element, 'expiration');
   const nodeIdLength = integer('node-id-length', 16, [16, 20]);
   const nodeIds = (name: string) =>
     texts(name, limits.overlayConfig.nodeIds).map((t) => nodeIdValue(tag(name), t, nodeIdLength));
   const linkProtocols = texts('overlay-link-protocol', limits.overlayConfig.listEntries);
-  const selfSignedPermitted = readSelfSigned(element);
   const rootCertificates = readRoots(
     texts('root-cert', limits.overlayConfig.rootCertificates),
     verifier,

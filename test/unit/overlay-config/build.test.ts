@@ -149,9 +149,8 @@ test('text that XML cannot carry is a mistake of the caller', () => {
 test('any text is escaped so that it comes back', () => {
   const anyText = fc
     .string({ unit: 'binary', maxLength: 40 })
-    .map((value) =>
-      value.replace(/[^\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '').trim(),
-    );
+    .map((value) => value.replace(/[^\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '').trim())
+    .filter((value) => value !== '');
   fc.assert(
     fc.property(anyText, (secret) => {
       assert.equal(roundTrip({ ...minimal, sharedSecret: secret }).sharedSecret, secret);

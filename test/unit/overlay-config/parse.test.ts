@@ -164,6 +164,13 @@ test('[R6940-11.1.1-01] numbers keep to their types', () => {
   refused(kind('id="4294967296"', arrayKind), /attribute id/);
 });
 
+test('a shared-secret has 1 to 256 bytes', () => {
+  const secret = (text: string): string => `<shared-secret>${text}</shared-secret>`;
+  assert.equal(config(secret('ü'.repeat(128))).sharedSecret, 'ü'.repeat(128));
+  refused(secret('ü'.repeat(128) + 'x'), /<shared-secret>: must have 1 to 256 bytes/);
+  refused(secret(' '), /<shared-secret>/);
+});
+
 test('[R6940-11.1-15] enrollment-server URLs use https', () => {
   refused(
     '<enrollment-server>http://a.example</enrollment-server>',
@@ -197,6 +204,17 @@ test('[R6940-11.1-17][R6940-11.1-19][R6940-11.1.1-02] self-signed-permitted', ()
   assert.equal(config(forbidden).selfSignedPermitted, undefined);
   refused('<self-signed-permitted>true</self-signed-permitted>', /attribute digest/);
   refused('<self-signed-permitted digest="md5">true</self-signed-permitted>', /sha1 or sha256/);
+});
+
+test('[R6940-11.3.1-09] self-signed mode warns that names are not protected', () => {
+  const warnings = (value: boolean): readonly string[] => {
+    const element = `<self-signed-permitted digest="sha1">${value}</self-signed-permitted>`;
+    const parsed = parse(document(element));
+    assert.ok(parsed.ok);
+    return parsed.value.warnings;
+  };
+  assert.match(warnings(true).join(), /anybody may take any user name/);
+  assert.deepEqual(warnings(false), []);
 });
 
 test('[R6940-11.1-06] of several overlays the named one is read, whatever the others look like', () => {
