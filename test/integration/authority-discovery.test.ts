@@ -159,6 +159,14 @@ test('[R6940-11.2-01][R6940-11.2-04][R6940-11.2-05][R6940-11.2-07][R6940-14.1-01
   );
 });
 
+test('[R6940-11.2-02] the name of the overlay must be given; it alone decides what is asked', async (t) => {
+  const dns = await startDns(t, { services: {}, addresses: {} });
+  assert.match(text(await discover(dns.server, { overlayName: '' })), /name of the overlay/);
+  assert.deepEqual(dns.asked, []);
+  await discover(dns.server, { overlayName: 'given.example' });
+  assert.equal(dns.asked[0], '33 _reload-config._tcp.given.example');
+});
+
 test('[R6940-11.2-03] a given URL is used without asking the DNS', async (t) => {
   const dns = await startDns(t, { services: {}, addresses });
   const web = await startServer(t, overlayName, document(''));
