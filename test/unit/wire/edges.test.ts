@@ -5,6 +5,7 @@ import type { NodeId } from '../../../src/base/ids.ts';
 import { UsageError } from '../../../src/base/assert.ts';
 import { Reader } from '../../../src/wire/reader.ts';
 import { encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
+import { extensionTypes } from '../../../src/wire/reload/contents.ts';
 import { decodeDestination } from '../../../src/wire/reload/destination.ts';
 import { errorCodeName, errorCodes } from '../../../src/wire/reload/errors.ts';
 import { encodeDataFrame } from '../../../src/wire/reload/framing.ts';
@@ -65,6 +66,10 @@ test('the names of all error codes', () => {
     const plain = errorCodeName(code).replace('Error_', '').replaceAll('_', '').toLowerCase();
     assert.equal(plain, name.toLowerCase());
   }
+});
+
+test('the message extensions of RFC 7851 and RFC 7363', () => {
+  assert.deepEqual(extensionTypes, { diagnosticPing: 0x2, selfTuningData: 0x3 });
 });
 
 test('what a message code is for', () => {
