@@ -244,3 +244,46 @@ test('[R6940-6.6.6-01] without ICE there is nothing but frames on the link, and 
   assert.equal(copies.length, 1);
   assert.equal(acks.length, 1);
 });
+
+test('copies beyond the first are counted', () => {
+  const { send, clock, trace, ack } = scene();
+  send('a');
+  ack(0);
+  assert.equal(trace.count('link_events_total', 'retransmitted'), 0);
+  clock.advance(10);
+  send('b');
+  // At the floor of the RTO: copies after 100, 300, 700 and 1500 ms.
+  clock.advance(1600);
+  assert.equal(trace.count('link_events_total', 'retransmitted'), 4);
+});
+
+test('after our own close nothing is delivered, acknowledged or sent', () => {
+  const { link, send, connection, log, acks, copies, clock } = scene();
+  send('a');
+  link.close('enough');
+  link.close('again');
+  connection.handler.data(encodeDataFrame(0, ascii('late')));
+  clock.advance(20_000);
+  assert.deepEqual(log, ['a false', 'closed enough']);
+  assert.deepEqual(acks, []);
+  assert.equal(copies.length, 1);
+  assert.ok(link.closed);
+});
+
+test('a late acknowledgement of an earlier copy counts, once', () => {
+  const { send, ack, clock, trace, copies } = scene();
+  // The first copy of the first message stays unacknowledged; thirty more messages leave after it.
+  send('a');
+  clock.advance(500);
+  ack(1);
+  for (let sequence = 2; sequence <= 31; sequence++) {
+    clock.advance(10);
+    send('x');
+    assert.equal(copies.at(-1)?.sequence, sequence);
+    ack(sequence);
+  }
+  ack(0);
+  assert.equal(trace.count('link_events_total', 'refused-stray-ack'), 0);
+  ack(0);
+  assert.equal(trace.count('link_events_total', 'refused-stray-ack'), 1);
+});
