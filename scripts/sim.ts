@@ -1,8 +1,12 @@
-/** `npm run sim -- --peers N --seed S [--lookups L] [--scenario NAME] [--json]` */
+/**
+ * `npm run sim -- --peers N --seed S [--lookups L] [--scenario NAME] [--minutes M] [--seeds N] [--json]`
+ * `--seeds N` runs N seeds one after the other, random ones unless `--seed` gives the first.
+ */
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
 import { runScenario, scenarioNames, type RunReport } from '../src/sim/scenario.ts';
 
-const usage = `usage: npm run sim -- [--peers N] [--seed S] [--lookups L] [--scenario ${scenarioNames.join('|')}] [--json]`;
+const usage = `usage: npm run sim -- [--peers N] [--seed S] [--seeds N] [--lookups L] [--minutes M] [--scenario ${scenarioNames.join('|')}] [--json]`;
 
 function fail(reason: string): never {
   process.stderr.write(`${reason}\n${usage}\n`);
@@ -23,6 +27,8 @@ function parse(): { values: Record<string, string | boolean | undefined> } {
       options: {
         peers: { type: 'string', default: '32' },
         seed: { type: 'string', default: String(Date.now()) },
+        seeds: { type: 'string', default: '1' },
+        minutes: { type: 'string', default: '30' },
         lookups: { type: 'string', default: '1000' },
         scenario: { type: 'string', default: 'steady' },
         json: { type: 'boolean', default: false },
@@ -40,6 +46,7 @@ function readable(report: RunReport, wallMs: number): string {
     `ring right ${report.formedMs} ms after the last start; ${report.fullyLinked} peers linked with all others`,
     `hops: mean ${hops.mean}, median ${hops.p50}, 95 % ${hops.p95}, max ${hops.max}`,
     `lookups: ${(report.success * 100).toFixed(2)} % found, ${(report.firstTry * 100).toFixed(2)} % at first try`,
+    `excused ${report.excused}, back at a node they had passed: ${(report.revisits * 1e6).toFixed(1)} of a million messages`,
     `per peer: ${perPeer.messages} messages, ${perPeer.bytes} bytes, ${perPeer.cpuUs} µs CPU`,
     `trace ${report.traceHash}`,
     ...Object.entries(report.checkers).map(([name, verdict]) => `check ${name}: ${verdict}`),
@@ -52,23 +59,33 @@ const scenario = String(values['scenario']);
 if (!scenarioNames.includes(scenario)) {
   fail(`unknown scenario ${scenario}; there are: ${scenarioNames.join(', ')}`);
 }
-const seed = String(values['seed']);
+const first = String(values['seed']);
+const seedCount = count('seeds', String(values['seeds']), 1, 10_000);
+const seeds = Array.from({ length: seedCount }, (_, i) => (i === 0 ? first : `${first}.${i}`));
 const json = values['json'] === true;
-(json ? process.stderr : process.stdout).write(`seed ${seed}\n`);
-const startedMs = performance.now();
-const report = runScenario({
-  peers: count('peers', String(values['peers']), 3, 20_000),
-  seed,
-  lookups: count('lookups', String(values['lookups']), 0, 1_000_000),
-  scenario,
-  cpuUs() {
-    const { user, system } = process.cpuUsage();
-    return user + system;
-  },
-});
-process.stdout.write(
-  json
-    ? `${JSON.stringify({ ...report, seed: /^\d{1,15}$/.test(seed) ? Number(seed) : seed })}\n`
-    : readable(report, performance.now() - startedMs),
-);
-if (Object.values(report.checkers).some((verdict) => verdict !== 'ok')) process.exitCode = 1;
+const peers = count('peers', String(values['peers']), 3, 20_000);
+const lookups = count('lookups', String(values['lookups']), 0, 1_000_000);
+const minutes = count('minutes', String(values['minutes']), 1, 1440);
+// Young objects die young here; the heap may grow with the number of peers and no further.
+setFlagsFromString(`--max-old-space-size=${700 + Math.ceil(peers * 0.7)}`);
+setFlagsFromString('--semi-space-growth-factor=4');
+
+for (const seed of seeds) {
+  (json ? process.stderr : process.stdout).write(`seed ${seed}\n`);
+  const startedMs = performance.now();
+  const report = runScenario({ peers, seed, lookups, scenario, minutes, cpuUs });
+  const wallMs = Math.round(performance.now() - startedMs);
+  const maxRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
+  const named = /^\d{1,15}$/.test(seed) ? Number(seed) : seed;
+  process.stdout.write(
+    json
+      ? `${JSON.stringify({ ...report, seed: named, wallMs, maxRssMb })}\n`
+      : readable(report, wallMs),
+  );
+  if (Object.values(report.checkers).some((verdict) => verdict !== 'ok')) process.exitCode = 1;
+}
+
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}

@@ -82,6 +82,8 @@ export interface FetchRequest {
   readonly ranges?: readonly { readonly first: number; readonly last: number }[];
   /** Ask this node ([at] instead of the resource), not the responsible peer. */
   readonly at?: NodeId;
+  /** Take this first hop, a linked node: another way when the usual one does not lead there. */
+  readonly via?: NodeId;
   /**
    * `all`: ask the responsible peer and those that hold its replicas, and take the newest valid value
    * of each place, so that one lying or forgetful storer does no harm. Takes some more round trips.

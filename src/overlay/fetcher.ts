@@ -71,7 +71,11 @@ export function createFetcher(dependencies: FetcherDependencies): Fetcher {
       resource: request.resource,
       specifiers: [{ kind: request.kind, generation: 0n, selection: selected(request, kind) }],
     });
-    transactions.request({ destinations: [destination], messageCode, body }, (outcome) => {
+    const destinations: readonly Destination[] =
+      request.via === undefined || request.via === request.at
+        ? [destination]
+        : [{ type: 'node', nodeId: request.via }, destination];
+    transactions.request({ destinations, messageCode, body }, (outcome) => {
       done(outcome.ok ? outcome : failure(publicError(outcome.error)));
     });
   }

@@ -1,14 +1,34 @@
-/** What can go wrong with the processes and the network of a simulated ring. */
+/** What can go wrong with the processes and the network of a simulated ring, and how it ends. */
+import { checkRing } from './checkers/ring.ts';
 import type { SimulatedPeer } from './peer.ts';
 import type { SimulatedRing } from './ring.ts';
 
 export interface CrashOptions {
   /** The other sides are not told, as after a power cut. */
   readonly silently: boolean;
+  /** It will come back with what it had. */
+  readonly keepsDisk?: boolean;
 }
 
-export function crash(peer: SimulatedPeer, options: CrashOptions): void {
+/** Longest time in which a healed ring has to be right again. */
+const healLimitMs = 600_000;
+
+export function crash(ring: SimulatedRing, peer: SimulatedPeer, options: CrashOptions): void {
   peer.crash(options.silently);
+  if (options.keepsDisk !== true) ring.losses.lost(peer);
+}
+
+/** Two peers die at once that follow each other on the ring; `at` counts from the lowest Node-ID. */
+export function crashAdjacent(ring: SimulatedRing, at: number, options: CrashOptions): void {
+  const ordered = ring.living().sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+  for (const step of [0, 1]) {
+    const victim = ordered[(at + step) % ordered.length];
+    if (victim !== undefined) crash(ring, victim, options);
+  }
+}
+
+export function crashPair(ring: SimulatedRing, options: CrashOptions): void {
+  crashAdjacent(ring, ring.world.prng.below(ring.living().length), options);
 }
 
 /** Freezes a process for some time, as SIGSTOP and SIGCONT do. */
@@ -20,8 +40,24 @@ export function stall(ring: SimulatedRing, peer: SimulatedPeer, forMs: number): 
   });
 }
 
-/** Cuts the network between the peers with an index below `size` and the others, for some time. */
-export function partition(ring: SimulatedRing, size: number, forMs: number): void {
-  ring.network.reach((from, to) => from < size === to < size);
+/** Cuts the network between groups of peers for some time. */
+export function partition(
+  ring: SimulatedRing,
+  groupOf: (index: number) => number,
+  forMs: number,
+): void {
+  ring.network.reach((from, to) => groupOf(from) === groupOf(to));
   ring.world.after(forMs, () => ring.network.reach(undefined));
+}
+
+/** For some time what the peer sends reaches nobody; what others send it arrives. */
+export function oneWay(ring: SimulatedRing, peer: SimulatedPeer, forMs: number): void {
+  const { index } = peer.host;
+  ring.network.reach((from) => from !== index);
+  ring.world.after(forMs, () => ring.network.reach(undefined));
+}
+
+/** Lets the ring converge; the checkers say later whether it did. */
+export function heal(ring: SimulatedRing): void {
+  ring.world.runUntil(() => checkRing(ring) === undefined, healLimitMs, 500);
 }

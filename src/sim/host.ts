@@ -12,6 +12,8 @@ export interface SimulatedHost {
   /** Counts the runs of the process; what belongs to an earlier run is void. */
   readonly run: number;
   readonly state: 'running' | 'stalled' | 'dead';
+  /** Simulated time of the last death. */
+  readonly diedMs: number;
   readonly clock: Clock;
   readonly random: Random;
   /** Sets its clocks; best before its first start. */
@@ -42,6 +44,7 @@ export function createSimulatedHost(world: World, index: number): SimulatedHost 
   let state: SimulatedHost['state'] = 'dead';
   let run = 0;
   let waiting: (() => void)[] = [];
+  let diedMs = 0;
   let offsetMs = 0;
   let rate = 1;
 
@@ -58,6 +61,9 @@ export function createSimulatedHost(world: World, index: number): SimulatedHost 
     },
     get state() {
       return state;
+    },
+    get diedMs() {
+      return diedMs;
     },
     clock: {
       monotonicMs: () => world.nowMs * rate,
@@ -107,6 +113,7 @@ export function createSimulatedHost(world: World, index: number): SimulatedHost 
     },
     die() {
       state = 'dead';
+      diedMs = world.nowMs;
       waiting = [];
     },
   };

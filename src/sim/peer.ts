@@ -3,7 +3,7 @@ import type { NodeId } from '../base/ids.ts';
 import type { Certificate, Identity } from '../ports/certificates.ts';
 import type { TransportAddress } from '../ports/connection.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
-import { silentTrace } from '../ports/trace.ts';
+import { silentTrace, type Counter, type Trace } from '../ports/trace.ts';
 import { createOverlay } from '../overlay/peer.ts';
 import type { OverlayPeer } from '../overlay/peer-api.ts';
 import { createKindRegistry } from '../storage/kinds.ts';
@@ -50,6 +50,9 @@ export interface SimulatedPeerDependencies {
 const cryptoMs = 0.05;
 const diskMs = 2;
 const linkPort = 6084;
+const counter: Counter = { add: () => undefined };
+/** Keeps nothing, and needs no memory for it. */
+const quietTrace: Trace = { ...silentTrace, counter: () => counter };
 
 export function createSimulatedPeer(dependencies: SimulatedPeerDependencies): SimulatedPeer {
   const { host, nodeId, authority, network, config } = dependencies;
@@ -68,7 +71,7 @@ export function createSimulatedPeer(dependencies: SimulatedPeerDependencies): Si
       config,
       clock: host.clock,
       random: host.random,
-      trace: silentTrace,
+      trace: quietTrace,
       dialer: network.dialer(address, { host, nodeId, chain }),
       verifier: authority.verifier(soon),
       kinds: createKindRegistry(),

@@ -11,14 +11,17 @@ import { utf8Encode } from '../base/text.ts';
 import type { Identity } from '../ports/certificates.ts';
 import type { TransportAddress } from '../ports/connection.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
-import type { OverlayError, StoreResult } from '../overlay/api.ts';
+import type { FetchRequest, OverlayError, StoreResult } from '../overlay/api.ts';
 import type { Outcome } from '../base/outcome.ts';
 import { createChord } from '../topology/chord/chord.ts';
 import { createSimulatedAuthority } from './identities.ts';
-import { createSimulatedHost, epochMs } from './host.ts';
+import { createSimulatedHost, epochMs, type Drift } from './host.ts';
+import { createLosses, type Losses } from './losses.ts';
 import { createSimulatedNetwork, type Latency, type SimulatedNetwork } from './network.ts';
 import { createSimulatedPeer, type SimulatedPeer } from './peer.ts';
 import { preform } from './preform.ts';
+import type { TopologyFactory } from '../topology/plugin.ts';
+import type { Prng } from '../base/prng.ts';
 import type { World } from './world.ts';
 
 /** A value that some user has stored. */
@@ -50,41 +53,60 @@ export interface SimulatedRing {
    * protocol, one every `everyMs`. Without any preformed the first peer is the first of the overlay.
    */
   startAll(everyMs: number, preformed?: number): void;
-  /** Starts all dead peers again with their disks, one every `everyMs`. */
-  restartAll(everyMs: number): void;
+  /** Peers that were started and are dead, the first to die first. */
+  dead(): SimulatedPeer[];
+  /** Starts a dead peer again; with others alive it joins them. */
+  restart(peer: SimulatedPeer, options: { readonly keepDisk: boolean }): void;
+  /** Starts all dead peers again, one after the other; they get the time for it. */
+  restartDead(options: { readonly keepDisk: boolean }): void;
+  readonly losses: Losses;
   /** Stores one value of a new user at a living peer. */
   store(done: (record: StoredRecord, outcome: Outcome<StoreResult, OverlayError>) => void): void;
   /** Asks both replicas of a stored record whether they have it; marks it when all do. */
   confirm(record: StoredRecord, result: StoreResult, done: () => void): void;
-  lookup(from: SimulatedPeer, record: StoredRecord, done: (result: LookupResult) => void): void;
+  lookup(
+    from: SimulatedPeer,
+    record: StoredRecord,
+    done: (result: LookupResult) => void,
+    how?: Pick<FetchRequest, 'at' | 'via' | 'holders'>,
+  ): void;
+}
+
+export interface RingOptions {
+  readonly peers: number;
+  readonly latency: Latency;
+  /** Clocks of the hosts; absent: all the same. */
+  readonly drift?: (prng: Prng) => Drift;
+  /** Absent: all honest. */
+  readonly topology?: (index: number, honest: TopologyFactory) => TopologyFactory;
 }
 
 /** In the range for private use; DICTIONARY, USER-NODE-MATCH like SIP-REGISTRATION. */
 export const simulatedKind = 0xf000_0001;
 
 const doors = 4;
+const restartGapMs = 50;
 const overlayName = 'sim.example';
 const recordLifetimeS = 86_400;
 const confirmTries = 5;
 const confirmPauseMs = 1000;
 
-export function createSimulatedRing(
-  world: World,
-  options: { readonly peers: number; readonly latency: Latency },
-): SimulatedRing {
+export function createSimulatedRing(world: World, options: RingOptions): SimulatedRing {
   const authority = createSimulatedAuthority(overlayName, epochMs);
   const network = createSimulatedNetwork(world, options.latency);
   const config = simulatedConfig([authority.root]);
-  const peers = Array.from({ length: options.peers }, (_, index) =>
-    createSimulatedPeer({
-      host: createSimulatedHost(world, index),
+  const peers = Array.from({ length: options.peers }, (_, index) => {
+    const host = createSimulatedHost(world, index);
+    if (options.drift !== undefined) host.drift(options.drift(world.prng));
+    return createSimulatedPeer({
+      host,
       nodeId: nodeIdFromBytes(world.prng.bytes(16)),
       authority,
       network,
       config,
-      topology: createChord,
-    }),
-  );
+      topology: options.topology?.(index, createChord) ?? createChord,
+    });
+  });
   const records: StoredRecord[] = [];
 
   const living = (): SimulatedPeer[] => peers.filter((peer) => peer.host.state === 'running');
@@ -105,12 +127,28 @@ export function createSimulatedRing(
     });
   }
 
-  function restartAll(everyMs: number): void {
-    peers.forEach((peer, index) => {
-      world.after(index * everyMs, () => {
-        if (!peer.alive) peer.restart(index === 0 ? 'first' : doorsFor(index), { keepDisk: true });
-      });
-    });
+  const losses = createLosses(world, records, living);
+
+  const dead = (): SimulatedPeer[] =>
+    peers
+      .filter(({ host }) => host.state === 'dead' && host.run > 0)
+      .sort((a, b) => a.host.diedMs - b.host.diedMs);
+
+  function restart(peer: SimulatedPeer, how: { readonly keepDisk: boolean }): void {
+    const others = living();
+    if (others.length === 0) {
+      peer.restart('first', how);
+      return;
+    }
+    const ways = Array.from({ length: doors }, () => anyLiving().address);
+    peer.restart([...new Set([...ways, ...doorsFor(doors)])], how);
+  }
+
+  function restartDead(how: { readonly keepDisk: boolean }): void {
+    for (const peer of dead()) {
+      restart(peer, how);
+      world.run(restartGapMs);
+    }
   }
 
   /** A few early peers share the work of letting the others in. */
@@ -167,9 +205,10 @@ export function createSimulatedRing(
     from: SimulatedPeer,
     record: StoredRecord,
     done: (result: LookupResult) => void,
+    how: Pick<FetchRequest, 'at' | 'via' | 'holders'> = {},
   ): void {
     const startedMs = world.nowMs;
-    const request = { resource: record.resource, kind: simulatedKind };
+    const request = { resource: record.resource, kind: simulatedKind, ...how };
     from.overlay.fetch(request, (outcome) => {
       const found =
         outcome.ok &&
@@ -192,7 +231,10 @@ export function createSimulatedRing(
     living,
     anyLiving,
     startAll,
-    restartAll,
+    dead,
+    restart,
+    restartDead,
+    losses,
     store,
     confirm,
     lookup,

@@ -1,16 +1,23 @@
 import { limits } from '../../base/limits.ts';
 import type { SimulatedRing } from '../ring.ts';
 
-/** Finger links of both directions that a peer may have per doubling of the ring. */
-const linksPerDoubling = 8;
+/** Links per doubling of the ring that peers have on the average. */
+const linksPerDoubling = 6;
+/** Neighbors on both sides, and links that are on their way out. */
+const others = 2 * limits.topology.neighborsPerSide + 8;
 
-/** Tables grow with the logarithm of the ring; nothing is left pending in a quiet ring. */
+/**
+ * Tables grow with the logarithm of the ring; the peer behind the longest gap, which is the finger of
+ * most others, may have as many times more as that gap is longer than the mean. Nothing is left
+ * pending in a quiet ring.
+ */
 export function checkBounds(ring: SimulatedRing): string | undefined {
   const living = ring.living();
-  const bound =
-    2 * limits.topology.neighborsPerSide +
-    8 +
-    linksPerDoubling * Math.log2(Math.max(2, living.length));
+  const doublings = Math.log2(Math.max(2, living.length));
+  const bound = others + linksPerDoubling * doublings * Math.max(1, Math.log(living.length));
+  const all = living.reduce((sum, peer) => sum + peer.overlay.snapshot().links.length, 0);
+  const mean = all / Math.max(1, living.length);
+  if (mean > others + linksPerDoubling * doublings) return `${mean} links on the average`;
   for (const peer of living) {
     const { links, pending } = peer.overlay.snapshot();
     if (links.length > bound) return `${peer.nodeId} has ${links.length} links`;

@@ -1,0 +1,45 @@
+import { crash, heal, oneWay, stall } from '../faults.ts';
+import { makeLookups } from '../lookups.ts';
+import type { SimulatedRing } from '../ring.ts';
+import type { Scenario } from './scenario.ts';
+
+const faultEveryMs = 4000;
+
+/** Kinds of faults; each is drawn as often as the others. */
+const faults: readonly ((ring: SimulatedRing) => void)[] = [
+  (ring) => crash(ring, ring.anyLiving(), { silently: false, keepsDisk: false }),
+  (ring) => crash(ring, ring.anyLiving(), { silently: true, keepsDisk: true }),
+  (ring) => stall(ring, ring.anyLiving(), 500 + ring.world.prng.below(15_000)),
+  (ring) => void ring.network.breakOne(ring.anyLiving().host),
+  (ring) => void ring.network.delayOne(ring.anyLiving().host, 200 + ring.world.prng.below(3000)),
+  (ring) => oneWay(ring, ring.anyLiving(), 1000 + ring.world.prng.below(10_000)),
+  (ring) => {
+    const { disk } = ring.anyLiving();
+    disk.fail(true);
+    ring.world.after(5000, () => disk.fail(false));
+  },
+];
+
+export const allFaults: Scenario = {
+  summary:
+    'crashes, stalls, broken and one-way links, failing disks and drifting clocks, at random',
+  latency: { minimumMs: 0.3, maximumMs: 120 },
+  drift: (prng) => ({ offsetMs: prng.below(4000) - 2000, ppm: prng.below(200) - 100 }),
+  disturb(ring, { lookups, minutes }) {
+    const { world } = ring;
+    const lengthMs = Math.min(minutes, 5) * 60_000;
+    for (let atMs = 0; atMs < lengthMs; atMs += faultEveryMs) {
+      world.after(atMs, () => faults[world.prng.below(faults.length)]?.(ring));
+      world.after(atMs + faultEveryMs / 2, () => {
+        const [next, , , another] = ring.dead();
+        if (next !== undefined && another !== undefined) ring.restart(next, { keepDisk: true });
+      });
+    }
+    makeLookups(ring, { count: lookups, gapMs: lengthMs / Math.max(1, lookups) });
+    ring.network.reach(undefined);
+    for (const peer of ring.peers) peer.disk.fail(false);
+    ring.restartDead({ keepDisk: true });
+    heal(ring);
+    return undefined;
+  },
+};
