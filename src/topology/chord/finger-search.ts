@@ -110,6 +110,12 @@ export function createFingerSearch(
     settleTimer = clock.after('chord-fingers', jittered(settleMs), settle);
   }
 
+  function settleAgain(): void {
+    settleMs = timing.fingerSettleMs;
+    settleTimer?.cancel();
+    settleTimer = clock.after('chord-fingers', jittered(settleMs), settle);
+  }
+
   /** One search, exponentially weighted towards the far entries, at a random place of the range. */
   function periodic(): void {
     armPeriod();
@@ -140,9 +146,7 @@ export function createFingerSearch(
     initial,
     neighborhoodChanged() {
       settled.clear();
-      settleMs = timing.fingerSettleMs;
-      settleTimer?.cancel();
-      settleTimer = clock.after('chord-fingers', jittered(settleMs), settle);
+      settleAgain();
     },
     lost(id) {
       const place = placeOf(self, id);
@@ -150,6 +154,8 @@ export function createFingerSearch(
       if (!host.config().chordReactive || !inRing()) return;
       if (peers.fingers().at(place) !== undefined || !distant().includes(place)) return;
       search(place, randomOffset(place));
+      // A random id of a thinly peopled place may belong to a peer behind it.
+      settleAgain();
     },
     begin() {
       periodTimer?.cancel();
