@@ -1,0 +1,134 @@
+/**
+ * Plays a readable script on a simulated ring and says what is to be seen: who joins, who stands
+ * between whom, who answers. A script is a list of commands, each followed by `----` and what it
+ * showed. Peers are called A, B, C … in the order of their Node-IDs.
+ */
+import { partition, crash } from '../../src/sim/faults.ts';
+import { createSimulatedRing, type SimulatedRing, type StoredRecord } from '../../src/sim/ring.ts';
+import type { SimulatedPeer } from '../../src/sim/peer.ts';
+import { createWorld } from '../../src/sim/world.ts';
+
+export interface Step {
+  readonly command: string;
+  readonly shown: string;
+}
+
+const stepMs = 50;
+const mostPeers = 12;
+
+export function readScript(text: string): Step[] {
+  return text
+    .split(/\n{2,}/)
+    .map((block) => block.trim())
+    .filter((block) => block !== '' && !block.startsWith('#'))
+    .map((block) => {
+      const [command = '', shown = ''] = block.split('\n----');
+      return { command: command.trim(), shown: shown.trim() };
+    });
+}
+
+export function writeScript(heading: string, steps: readonly Step[]): string {
+  const blocks = steps.map(({ command, shown }) => `${command}\n----\n${shown}`.trimEnd());
+  return `${[heading, ...blocks].join('\n\n')}\n`;
+}
+
+/** Plays the commands one after the other and returns what each of them showed. */
+export function play(seed: string, commands: readonly string[]): Step[] {
+  const ring = createSimulatedRing(createWorld(seed), {
+    peers: mostPeers,
+    latency: { minimumMs: 1, maximumMs: 5 },
+  });
+  const order = ring.peers.map(({ nodeId }) => nodeId).sort();
+  const name = (id: string | undefined): string =>
+    id === undefined ? 'nobody' : String.fromCharCode(65 + order.indexOf(id as never));
+  const named = (letter: string | undefined): SimulatedPeer => {
+    const peer = ring.peers.find(({ nodeId }) => name(nodeId) === letter);
+    if (peer === undefined) throw new Error(`no peer ${letter ?? ''}`);
+    return peer;
+  };
+  const records = new Map<string, StoredRecord>();
+  const places = new Map<string, string>();
+
+  function place({ host, overlay }: SimulatedPeer): string {
+    if (host.run === 0) return 'not started';
+    if (host.state === 'dead') return 'dead';
+    const { state, predecessors, successors } = overlay.snapshot().topology;
+    if (state !== 'joined') return state;
+    return `joined between ${name(predecessors[0])} and ${name(successors[0])}`;
+  }
+
+  /** Lets time pass and tells each change. */
+  function watch(forMs: number, lines: string[]): void {
+    for (let ms = 0; ms <= forMs; ms += stepMs) {
+      for (const id of order) {
+        const peer = named(name(id));
+        const now = peer.host.run === 0 ? 'not started' : place(peer);
+        if ((places.get(id) ?? 'not started') === now) continue;
+        places.set(id, now);
+        lines.push(`${name(id)} ${now}`);
+      }
+      ring.world.run(stepMs);
+    }
+  }
+
+  function perform(command: string): string {
+    const [verb = '', ...words] = command.split(' ');
+    const lines: string[] = [];
+    act(ring, verb, words, lines);
+    return lines.join('\n');
+  }
+
+  function act(on: SimulatedRing, verb: string, words: string[], lines: string[]): void {
+    const [first = ''] = words;
+    switch (verb) {
+      case 'start': {
+        const running = on.living();
+        const doors = running.map((peer) => peer.address);
+        for (const letter of words) named(letter).start(doors.length === 0 ? 'first' : doors);
+        watch(5000, lines);
+        return;
+      }
+      case 'leave':
+        named(first).overlay.stop(() => lines.push(`${first} has left`));
+        watch(5000, lines);
+        return;
+      case 'crash':
+        crash(on, named(first), { silently: words[1] === 'silently' });
+        watch(60_000, lines);
+        return;
+      case 'cut': {
+        const aside = new Set(words.map((letter) => named(letter).host.index));
+        partition(on, (index) => (aside.has(index) ? 1 : 0), 120_000);
+        watch(119_000, lines);
+        return;
+      }
+      case 'heal':
+        watch(180_000, lines);
+        return;
+      case 'store':
+        on.store((record, outcome) => {
+          records.set(first, record);
+          lines.push(
+            outcome.ok
+              ? `at ${name(outcome.value.storedBy)}, replicas at ${outcome.value.replicas.map(name).join(' and ')}`
+              : outcome.error.text,
+          );
+        });
+        on.world.run(2000);
+        return;
+      case 'fetch': {
+        const record = records.get(first);
+        if (record === undefined) throw new Error(`${first} was never stored`);
+        on.lookup(named(words[1]), record, ({ found }) => lines.push(found ? 'found' : 'missing'));
+        const owner = on.living().find((one) => one.topology.isResponsible(record.resource));
+        on.world.run(2000);
+        lines.push(`responsible: ${name(owner?.nodeId)}`);
+        return;
+      }
+      default:
+        throw new Error(`unknown command ${verb}`);
+    }
+  }
+
+  return commands.map((command) => ({ command, shown: perform(command) }));
+}
