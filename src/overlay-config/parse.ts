@@ -69,6 +69,8 @@ export interface SupportedFeatures {
   readonly linkProtocols: readonly string[];
   /** Default 16 only: CHORD-RELOAD is defined for that length (A-23). */
   readonly nodeIdLengths?: readonly number[];
+  /** Default false: only overlays with `no-ice` are joined. */
+  readonly ice?: boolean;
 }
 
 /** The first requirement of the configuration that this program does not meet, for a person; else `undefined`. */
@@ -87,6 +89,7 @@ export function unsupportedRequirement(
   if (!config.overlayLinkProtocols.some((name) => supported.linkProtocols.includes(name))) {
     return `overlay-link-protocol ${config.overlayLinkProtocols.join(', ')}`;
   }
+  if (!config.noIce && supported.ice !== true) return 'ICE (no-ice is false)';
   return undefined;
 }
 
@@ -168,9 +171,12 @@ function readSignatures(root: XmlElement, chosen: number): readonly Uint8Array[]
   return signatures;
 }
 
+/** RFC 1035 §2.3.1, a digit in front allowed by RFC 1123 §2.1. */
+const hostLabel = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
+
 function readOverlayName(configuration: XmlElement): string {
   const name = requiredAttribute(configuration, 'instance-name').trim();
-  if (name.length > 253 || !/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(name)) {
+  if (name.length > 253 || !name.split('.').every((label) => hostLabel.test(label))) {
     refuse('<configuration> attribute instance-name', 'must be a domain name');
   }
   return name;

@@ -169,12 +169,13 @@ test('times come back to the second for all years of a document', () => {
   );
 });
 
-test('sequences are compared modulo 65535', () => {
+test('[R6940-6.3.2.1-02] sequences rise and are compared modulo 65535', () => {
   assert.ok(isNewerSequence(1, 0));
   assert.ok(!isNewerSequence(0, 0));
   assert.ok(!isNewerSequence(0, 1));
   assert.ok(isNewerSequence(0, 65534));
   assert.ok(isNewerSequence(32767, 0));
   assert.ok(!isNewerSequence(32768, 0));
+  assert.equal(nextSequence(22), 23);
   assert.equal(nextSequence(65534), 0);
 });

@@ -76,7 +76,7 @@ function keep(document: string, kindBlocks: readonly Uint8Array[] = []): Kept {
       },
     },
     trace: silentTrace,
-    supported: { plugins: ['CHORD-RELOAD'], linkProtocols: links },
+    supported: { plugins: ['CHORD-RELOAD'], linkProtocols: links, ice: true },
     save: (kept) => saved.push(kept),
   });
   keeper.onChange((config, consequence) => changes.push({ config, consequence }));

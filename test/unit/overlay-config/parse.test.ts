@@ -97,7 +97,7 @@ test('[R6940-11.1-05] booleans are true, false, 1 and 0', () => {
   }
 });
 
-test('[R6940-11.1-08][R6940-11.1.1-02] instance-name is needed, sequence is 0 to 65534', () => {
+test('[R6940-11.1-08][R6940-11.1.1-02][R6940-6.3.2-04] instance-name is needed, sequence is 0 to 65534', () => {
   assert.equal(config('', 'sequence="65534"').sequence, 65534);
   refused('', /sequence/, 'sequence="65535"');
   refused('', /sequence/, 'sequence="-1"');
@@ -106,8 +106,10 @@ test('[R6940-11.1-08][R6940-11.1.1-02] instance-name is needed, sequence is 0 to
     unnamed.ok ? '' : unnamed.error,
     /<configuration>: needs the attribute instance-name/,
   );
-  const strange = parse(document('').replace('overlay.example.org', 'a b'));
-  assert.match(strange.ok ? '' : strange.error, /instance-name: must be a domain name/);
+  for (const name of ['a b', 'under_score.example']) {
+    const strange = parse(document('').replace('overlay.example.org', name));
+    assert.match(strange.ok ? '' : strange.error, /instance-name: must be a domain name/);
+  }
 });
 
 test('[R6940-11.1-10] times are RFC 3339 in UTC', () => {
@@ -363,9 +365,10 @@ test('domain restrictions under both names, in the configuration or in the Kind'
   });
 });
 
-test('[R6940-11.1-37] what this program does not support is named; case counts', () => {
+test('[R6940-6.6.1-06] [R6940-11.1-37] what this program does not support is named; case counts', () => {
   const supported = { plugins: ['CHORD-RELOAD'], linkProtocols: ['TLS-TCP-FH-NO-ICE'] };
-  const link = '<overlay-link-protocol>TLS-TCP-FH-NO-ICE</overlay-link-protocol>';
+  const protocol = '<overlay-link-protocol>TLS-TCP-FH-NO-ICE</overlay-link-protocol>';
+  const link = `${protocol}<no-ice>true</no-ice>`;
   const chord = 'urn:ietf:params:xml:ns:p2p:config-chord';
   const check = (content: string) => unsupportedRequirement(config(link + content), supported);
   assert.equal(check(`<mandatory-extension>${chord}</mandatory-extension>`), undefined);
@@ -375,6 +378,8 @@ test('[R6940-11.1-37] what this program does not support is named; case counts',
   );
   assert.match(check('<topology-plugin>X</topology-plugin>') ?? '', /topology-plugin X/);
   assert.match(unsupportedRequirement(config(''), supported) ?? '', /overlay-link-protocol TLS/);
+  assert.match(unsupportedRequirement(config(protocol), supported) ?? '', /ICE/);
+  assert.equal(unsupportedRequirement(config(protocol), { ...supported, ice: true }), undefined);
 });
 
 function parseError(text: string, name?: string): string {
