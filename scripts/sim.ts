@@ -3,7 +3,7 @@
  * `--seeds N` runs N seeds one after the other, random ones unless `--seed` gives the first.
  */
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
+import { spawnSync } from 'node:child_process';
 import { runScenario, scenarioNames, type RunReport } from '../src/sim/scenario.ts';
 
 const usage = `usage: npm run sim -- [--peers N] [--seed S] [--seeds N] [--lookups L] [--minutes M] [--scenario ${scenarioNames.join('|')}] [--json]`;
@@ -66,23 +66,29 @@ const json = values['json'] === true;
 const peers = count('peers', String(values['peers']), 3, 20_000);
 const lookups = count('lookups', String(values['lookups']), 0, 1_000_000);
 const minutes = count('minutes', String(values['minutes']), 1, 1440);
-// Young objects die young here; the heap may grow with the number of peers and no further.
-setFlagsFromString(`--max-old-space-size=${700 + Math.ceil(peers * 0.7)}`);
-setFlagsFromString('--semi-space-growth-factor=4');
+// The heap may grow with the number of peers and no further; V8 wants to know that from the start.
+const heapFlag = `--max-old-space-size=${700 + Math.ceil(peers * 0.65)}`;
+if (process.execArgv.includes(heapFlag)) runAll();
+else {
+  const args = [heapFlag, ...process.argv.slice(1), '--seed', first];
+  process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1;
+}
 
-for (const seed of seeds) {
-  (json ? process.stderr : process.stdout).write(`seed ${seed}\n`);
-  const startedMs = performance.now();
-  const report = runScenario({ peers, seed, lookups, scenario, minutes, cpuUs });
-  const wallMs = Math.round(performance.now() - startedMs);
-  const maxRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
-  const named = /^\d{1,15}$/.test(seed) ? Number(seed) : seed;
-  process.stdout.write(
-    json
-      ? `${JSON.stringify({ ...report, seed: named, wallMs, maxRssMb })}\n`
-      : readable(report, wallMs),
-  );
-  if (Object.values(report.checkers).some((verdict) => verdict !== 'ok')) process.exitCode = 1;
+function runAll(): void {
+  for (const seed of seeds) {
+    (json ? process.stderr : process.stdout).write(`seed ${seed}\n`);
+    const startedMs = performance.now();
+    const report = runScenario({ peers, seed, lookups, scenario, minutes, cpuUs });
+    const wallMs = Math.round(performance.now() - startedMs);
+    const maxRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
+    const named = /^\d{1,15}$/.test(seed) ? Number(seed) : seed;
+    process.stdout.write(
+      json
+        ? `${JSON.stringify({ ...report, seed: named, wallMs, maxRssMb })}\n`
+        : readable(report, wallMs),
+    );
+    if (Object.values(report.checkers).some((verdict) => verdict !== 'ok')) process.exitCode = 1;
+  }
 }
 
 function cpuUs(): number {

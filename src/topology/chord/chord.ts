@@ -113,7 +113,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     };
     setState('joined');
     host.changed('range');
-    replication.begin(true);
+    replication.begin();
     fingers.begin();
     stabiliser.begin();
     announcer.payAll();

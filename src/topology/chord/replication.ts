@@ -13,8 +13,11 @@ import { timing } from './timing.ts';
 export interface Replication {
   /** Successor 1 and 2 that are not silent. */
   replicas(): readonly NodeId[];
-  /** Part of the ring from now on; `covered`: the replicas hold our range already. */
-  begin(covered: boolean): void;
+  /**
+   * Part of the ring from now on. The peer that admitted us has given the replicas of our range to our
+   * successors, unless it was in its hold-down itself; so they get them once more when that is over.
+   */
+  begin(): void;
   /** The tables changed while in the ring; `lost`: because a member failed or left. */
   changed(lost: boolean): void;
   /** Our range shrank from (from, self]; what we lost goes to its new owners, except `served`. */
@@ -218,14 +221,13 @@ export function createReplication(
 
   return {
     replicas,
-    begin(covered) {
+    begin() {
       coverage.clear();
       owed = undefined;
       holdUntilMs = -Infinity;
-      if (covered) {
-        const from = peers.rangeFrom();
-        for (const id of replicas()) coverage.set(id, { from, dueMs: 0, copying: false });
-      }
+      const dueMs = clock.monotonicMs() + timing.successorHoldDownMs;
+      for (const id of replicas()) coverage.set(id, { from: undefined, dueMs, copying: false });
+      schedule();
       dropLater();
     },
     changed,
