@@ -34,7 +34,7 @@ export function createLosses(
       recent.push({ id: peer.nodeId, atMs: world.nowMs });
       if (recent.length < copies) return;
       const gone = new Set(recent.map(({ id }) => id));
-      const ids = [...gone, ...living().map((one) => one.nodeId)].sort();
+      const ids = [...new Set([...gone, ...living().map((one) => one.nodeId)])].sort();
       ids.forEach((owner, at) => {
         for (let step = 0; step < copies; step++) {
           if (!gone.has(ids[(at + step) % ids.length] as NodeId)) return;

@@ -13,7 +13,6 @@ export interface Step {
   readonly shown: string;
 }
 
-const stepMs = 50;
 const mostPeers = 12;
 
 export function readScript(text: string): Step[] {
@@ -49,25 +48,23 @@ export function play(seed: string, commands: readonly string[]): Step[] {
   const records = new Map<string, StoredRecord>();
   const places = new Map<string, string>();
 
-  function place({ host, overlay }: SimulatedPeer): string {
+  function place(peer: SimulatedPeer): string {
+    const { host } = peer;
     if (host.run === 0) return 'not started';
     if (host.state === 'dead') return 'dead';
-    const { state, predecessors, successors } = overlay.snapshot().topology;
+    const { state, predecessors, successors } = peer.overlay.snapshot().topology;
     if (state !== 'joined') return state;
     return `joined between ${name(predecessors[0])} and ${name(successors[0])}`;
   }
 
-  /** Lets time pass and tells each change. */
+  /** Lets time pass and tells where the peers stand then, those whose place has changed. */
   function watch(forMs: number, lines: string[]): void {
-    for (let ms = 0; ms <= forMs; ms += stepMs) {
-      for (const id of order) {
-        const peer = named(name(id));
-        const now = peer.host.run === 0 ? 'not started' : place(peer);
-        if ((places.get(id) ?? 'not started') === now) continue;
-        places.set(id, now);
-        lines.push(`${name(id)} ${now}`);
-      }
-      ring.world.run(stepMs);
+    ring.world.run(forMs);
+    for (const id of order) {
+      const now = place(named(name(id)));
+      if ((places.get(id) ?? 'not started') === now) continue;
+      places.set(id, now);
+      lines.push(`${name(id)} ${now}`);
     }
   }
 

@@ -44,3 +44,15 @@ test('the same after a power cut that nobody is told of', () => {
   assertChecked(report);
   assert.ok(report.success >= 0.99, `${report.success} found`);
 });
+
+test('silent crashes and returns with the same Node-ID: no message goes in circles', () => {
+  const options = { peers: 40, seed: '12', lookups: 300, scenario: 'churn', minutes: 1 };
+  const report = runScenario(options);
+  assertChecked(report);
+  assert.ok(report.hops.max <= 10, `${report.hops.max} hops`);
+});
+
+test('one peer in twenty cheats: values are found by other ways and from replicas', () => {
+  const report = runScenario({ peers: 40, seed: 'bad', lookups: 100, scenario: 'bad-peers' });
+  assertChecked(report);
+});

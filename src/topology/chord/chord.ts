@@ -16,7 +16,7 @@ import { createJoiner } from './join.ts';
 import { createLearner } from './learn.ts';
 import { readLeave, sayLeave, type Leaving } from './leave.ts';
 import { noNeighbors, sameIds, type Neighbors } from './neighbor-table.ts';
-import { createPeerTable } from './peers.ts';
+import { createPeerTable, type Peer } from './peers.ts';
 import { rememberLists, sortedLists } from './receive.ts';
 import { createReplication } from './replication.ts';
 import { distance, idDigits, inRange, partsPerBillion } from './ring.ts';
@@ -128,6 +128,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     const peer = peers.get(from);
     if (peer === undefined) return refuse(errorCodes.forbidden, 'Update needs a direct link');
     peer.doubted = false;
+    peer.unconfirmed = false;
     if (!peer.heard) {
       peer.heard = true;
       peers.touch();
@@ -196,6 +197,27 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     if (wasRoutable) fingers.lost(id);
     joiner.step();
     learner.pursue();
+  }
+
+  /**
+   * A link took the place of another: the node may have started anew and be no member yet, and
+   * messages sent through it would come back. A member says so when asked.
+   */
+  function hearAgain(peer: Peer): void {
+    if (!peer.heard || !inRing()) return;
+    const wasSilent = peer.resumedAtMs === clock.monotonicMs();
+    peer.unconfirmed = true;
+    const forget = (): void => {
+      if (peers.get(peer.id) !== peer || !peer.unconfirmed) return;
+      peer.unconfirmed = false;
+      peer.heard = false;
+      peer.admitted = false;
+      peers.touch();
+      lostPeer(peer.id, true);
+    };
+    if (wasSilent) forget();
+    else clock.after('chord-hear-again', timing.hearAgainMs, forget);
+    learner.ask(peer.id);
   }
 
   /** Tells the awake nearest on both sides at once who is passed over now: they get its messages. */
@@ -294,7 +316,10 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       // Whoever is not part of the ring yet has made its links itself.
       if (state === 'joining') peer.ours = true;
       // A link in place of another one: the other side may have forgotten what we said on the old one.
-      if (known) peer.announced = undefined;
+      if (known) {
+        peer.announced = undefined;
+        hearAgain(peer);
+      }
       if (known && inRing()) announcer.sendTables(id);
       learner.linkUp(id);
       announcer.payFull(id);
@@ -314,7 +339,10 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       const peer = peers.get(id);
       if (peer === undefined || peer.suspect === suspect) return;
       peer.suspect = suspect;
-      if (!suspect) peer.down = false;
+      if (!suspect) {
+        peer.down = false;
+        peer.resumedAtMs = clock.monotonicMs();
+      }
       peers.touch();
       if (suspect) suspectFor(id);
       settle(suspect);

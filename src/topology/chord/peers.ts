@@ -26,6 +26,10 @@ export interface Peer {
   doubted: boolean;
   /** When it was last checked because of a doubt (monotonic). */
   checkedAtMs: number;
+  /** When it was last heard from again after a silence (monotonic). */
+  resumedAtMs: number;
+  /** Its link was replaced and it has not said since that it is a member. */
+  unconfirmed: boolean;
   /** How often it fell silent. */
   suspicions: number;
   /** We asked for this link, so we close it when it has become useless. */
@@ -149,6 +153,8 @@ function newPeer(id: NodeId, place: Place): Peer {
     down: false,
     doubted: false,
     checkedAtMs: -Infinity,
+    resumedAtMs: -Infinity,
+    unconfirmed: false,
     suspicions: 0,
     ours: false,
     predecessors: [],

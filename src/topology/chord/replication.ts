@@ -70,7 +70,8 @@ export function createReplication(
     const wanted = replicas();
     const from = peers.rangeFrom();
     for (const id of coverage.keys()) if (!wanted.includes(id)) coverage.delete(id);
-    if (lost) holdUntilMs = now + timing.successorHoldDownMs;
+    // A further loss does not make the first one wait longer.
+    if (lost && holdUntilMs <= now) holdUntilMs = now + timing.successorHoldDownMs;
     for (const id of wanted) {
       const held = coverage.get(id);
       if (held === undefined) {

@@ -8,6 +8,8 @@ export const timing = {
   downAfterMs: 1500,
   /** Shortest time between two checks of one doubted node. */
   doubtGapMs: 1000,
+  /** Time for the Update of a member whose link took the place of another one. */
+  hearAgainMs: 1000,
 
   /** First and longest pause between attempts to join. */
   joinRetryMs: 250,
