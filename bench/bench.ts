@@ -2,11 +2,11 @@
  * `npm run bench`: CPU microseconds per operation. The system figures count user and system time of
  * all threads of the adapters' processes, sockets included; the load comes from this process.
  */
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startLab, type Lab } from '../test/interop/support/lab.ts';
+import { temporaryFolder } from '../test/support/temporary-folder.ts';
 import { cpuUsOf } from './load/process-cpu.ts';
 import { createSipLoad, type SipLoad } from './load/sip-client.ts';
 import { microBenchmarks } from './micro.ts';
@@ -54,7 +54,7 @@ function report(more: readonly BenchResult[]): void {
 }
 
 async function withLab(settings: object, run: (lab: Lab) => Promise<void>): Promise<void> {
-  const config = join(mkdtempSync(join(tmpdir(), 'chordial-bench-')), 'bench.json');
+  const config = join(temporaryFolder('chordial-bench'), 'bench.json');
   writeFileSync(config, JSON.stringify({ log: { level: 'warn' }, ...settings }));
   const lab = await startLab({ adapters: 2, config });
   try {

@@ -3,7 +3,7 @@
  * Adapter k: SIP on 127.0.0.(10+k):5060 (UDP, TCP), :5061 (TLS), :5066 (WS); links on :6084; admin on :8080.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -123,9 +123,14 @@ async function joinMissing(authorityDir: string): Promise<void> {
 
 /** Defaults, the values given, and the file of --config. */
 function settingsWith(given: object): Settings {
-  const file = join(mkdtempSync(join(tmpdir(), 'chordial-lab-')), 'settings.json');
-  writeFileSync(file, JSON.stringify(given));
-  return loaded([file, ...configFiles()]);
+  const folder = mkdtempSync(join(tmpdir(), 'chordial-lab-'));
+  try {
+    const file = join(folder, 'settings.json');
+    writeFileSync(file, JSON.stringify(given));
+    return loaded([file, ...configFiles()]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 function settingsOfDirectory(folder: string): Settings {
@@ -240,5 +245,6 @@ async function stop(code: number): Promise<void> {
         }),
     ),
   );
+  if (code === 0 && values.dir === undefined) rmSync(dir, { recursive: true, force: true });
   process.exit(code);
 }

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer, request as httpsRequest } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -32,6 +31,7 @@ import {
   verifier,
 } from './authority-support.ts';
 import type { Lab } from './authority-support.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const run = promisify(execFile);
 
@@ -48,7 +48,7 @@ async function curlAndOpenssl(t: TestContext): Promise<string | undefined> {
     t.skip('apt-get install curl openssl');
     return undefined;
   }
-  const directory = await mkdtemp(join(tmpdir(), 'chordial-enroll-'));
+  const directory = temporaryFolder('chordial-enroll');
   t.after(() => rm(directory, { recursive: true }));
   return directory;
 }

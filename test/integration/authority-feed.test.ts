@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { request } from 'node:https';
@@ -13,6 +12,7 @@ import { createXml } from '../../src/node/xml.ts';
 import { parseOverlayDocument } from '../../src/overlay-config/parse.ts';
 import { createMemoryStore } from '../unit/authority/memory-store.ts';
 import { overlayName, startBox, startLab, until, valueOf, verifier } from './authority-support.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 test('a new user, a changed password and a disabled user reach every adapter within 2 s', async (t) => {
   const lab = await startLab(t);
@@ -201,7 +201,7 @@ test('an empty or damaged store is not taken for a new overlay', async (t) => {
 });
 
 test('accounts, tokens and document are back after a restart on disk', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'chordial-authority-'));
+  const directory = temporaryFolder('chordial-authority');
   t.after(() => rm(directory, { recursive: true }));
   const open = async () => valueOf(await openStore(join(directory, 'store')));
   const first = await open();

@@ -1,7 +1,6 @@
 /** A box and its overlay across the directory in which its membership is kept. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -25,12 +24,13 @@ import {
   verifier,
 } from './authority-support.ts';
 import type { Lab } from './authority-support.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const settings = valueOf(loadSettings([], {}, {}));
 const documentFile = 'overlay.relo';
 
 async function joinedBox(t: TestContext, lab: Lab): Promise<string> {
-  const dir = mkdtempSync(join(tmpdir(), 'chordial-member-'));
+  const dir = temporaryFolder('chordial-member');
   t.after(() => {
     rmSync(dir, { recursive: true });
   });

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { StoreOperation } from '../../src/ports/store.ts';
 import { findLogDamage } from '../../src/node/store-check.ts';
 import { openStore } from '../../src/node/store.ts';
 import type { HostStore } from '../../src/node/store.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
-const base = mkdtempSync(join(tmpdir(), 'chordial-store-'));
+const base = temporaryFolder('chordial-store');
 after(() => {
   rmSync(base, { recursive: true });
 });

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { after, test } from 'node:test';
@@ -17,6 +16,7 @@ import { createDialer, listenSecure, openKeyLog } from '../../src/node/tls.ts';
 import type { KeyLog, ListenOptions, SecureListener, TlsIdentity } from '../../src/node/tls.ts';
 import { createCountingTrace } from '../unit/link/fakes.ts';
 import { key, member, nodeId, root, verifier } from '../unit/trust/world.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 interface Deferred<T> {
   readonly promise: Promise<T>;
@@ -195,7 +195,7 @@ test('a far end that never reads is cut off', async () => {
 });
 
 test('writes the key log, private to its owner', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'chordial-keylog-'));
+  const folder = temporaryFolder('chordial-keylog');
   const path = join(folder, 'keys');
   const keyLog = openKeyLog(path, assert.ifError);
   const { near } = await pair({}, keyLog);

@@ -1,8 +1,7 @@
 /** A member of the overlay that is no honest adapter: what it may say about callers, and where it may call. */
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { NodeId } from '../../src/base/ids.ts';
@@ -10,6 +9,7 @@ import { startLab, type Lab } from './support/lab.ts';
 import { joinLab, type Member, type SipWire } from './support/member.ts';
 import { startUdpPhone, type UdpPhone } from './support/udp-phone.ts';
 import { sleep } from './support/wait.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 for (const callerPolicy of ['refuse', 'anonymise'] as const) {
   describe(`a hijacked member, callers that cannot be proved: ${callerPolicy}`, () => {
@@ -21,7 +21,7 @@ for (const callerPolicy of ['refuse', 'anonymise'] as const) {
     let serial = 0;
 
     before(async () => {
-      const config = join(mkdtempSync(join(tmpdir(), 'chordial-config-')), 'lab.json');
+      const config = join(temporaryFolder('chordial-config'), 'lab.json');
       writeFileSync(config, JSON.stringify({ sip: { callerPolicy } }));
       lab = await startLab({ adapters: 2, config });
       member = await joinLab(lab, '127.0.0.60');

@@ -1,12 +1,12 @@
 /** Twelve and thirty-two boxes in one lab. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createSipLoad } from '../../bench/load/sip-client.ts';
 import { startLab, type Lab } from './support/lab.ts';
 import { until } from './support/wait.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 interface Lookup {
   readonly targets: readonly { readonly nodeId: string }[];
@@ -45,7 +45,7 @@ async function lookup(lab: Lab, k: number, user: string): Promise<Lookup> {
 describe('one user at twelve boxes', () => {
   for (const keyType of ['ecdsa-p256', 'rsa']) {
     test(`with ${keyType} certificates every lookup is complete and no link closes for size`, async () => {
-      const config = join(mkdtempSync(join(tmpdir(), 'chordial-')), 'keys.json');
+      const config = join(temporaryFolder('chordial'), 'keys.json');
       writeFileSync(config, JSON.stringify({ identity: { keyType } }));
       const lab = await startLab({ adapters: 12, config, readyWithinMs: 60_000 });
       try {

@@ -1,7 +1,6 @@
 /** Wireshark's RELOAD dissector agrees with our codecs: on the vectors, and on a run with calls. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test, type TestContext } from 'node:test';
 import { encodeDataFrame } from '../../src/wire/reload/framing.ts';
@@ -16,6 +15,7 @@ import { select, type PdmlNode } from './support/tshark-pdml.ts';
 import { complaints } from './support/tshark-rules.ts';
 import { decrypt, dissect, startCapture } from './support/tshark.ts';
 import { sleep, until } from './support/wait.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 /** What a run with registrations, calls, joins and leaves cannot do without. */
 const expectedCodes = [
@@ -30,7 +30,7 @@ const expectedCodes = [
 ];
 
 describe('the RELOAD dissector of tshark', { skip: without('tshark') }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'chordial-dissect-'));
+  const folder = temporaryFolder('chordial-dissect');
   after(() => rmSync(folder, { recursive: true }));
   const messages = [...vectors.values()].filter(({ name }) => name.endsWith('-message'));
 
@@ -73,7 +73,7 @@ describe('the RELOAD dissector of tshark', { skip: without('tshark') }, () => {
 
 describe('a capture of the overlay', { skip: without('tshark', 'baresip') }, () => {
   test('holds no malformed frame, and values are as we decode them', async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'chordial-capture-'));
+    const folder = temporaryFolder('chordial-capture');
     const files = { capture: join(folder, 'lab.pcapng'), keylog: join(folder, 'keys.log') };
     await runWithCalls(t, files);
 

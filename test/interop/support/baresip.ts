@@ -1,10 +1,10 @@
 /** A headless baresip phone driven over its control socket. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sleep, until } from './wait.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 export interface PhoneOptions {
   readonly user: string;
@@ -83,7 +83,7 @@ statmode_default off
 
 /** Starts the phone and connects to its control socket; it registers by itself. Ports 7000 to 7999. */
 export async function startPhone(options: PhoneOptions): Promise<Phone> {
-  const folder = mkdtempSync(join(tmpdir(), `baresip-${options.user}-`));
+  const folder = temporaryFolder(`baresip-${options.user}`);
   mkdirSync(folder, { recursive: true });
   const { user, password, domain, proxy, transport, port } = options;
   writeFileSync(join(folder, 'config'), configTemplate(folder, port));

@@ -1,9 +1,9 @@
 /** The command line as an operator runs it: one command to its end, or a box in the foreground. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { until } from './wait.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const program = resolve('src/main.ts');
 
@@ -89,7 +89,7 @@ export function startBox(args: readonly string[]): RunningBox {
 }
 
 export function newDirectory(): string {
-  return join(mkdtempSync(join(tmpdir(), 'chordial-box-')), 'data');
+  return join(temporaryFolder('chordial-box'), 'data');
 }
 
 /** `--set` options that put every port of a box on one address. */

@@ -1,9 +1,9 @@
 /** Starts and drives `npm run lab` for tests. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './wait.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 export interface LabAdapter {
   readonly adapter: number;
@@ -34,7 +34,7 @@ export interface LabOptions {
 }
 
 export async function startLab(options: LabOptions): Promise<Lab> {
-  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'chordial-lab-'));
+  const dir = options.dir ?? temporaryFolder('chordial-lab');
   const args = ['scripts/lab.ts', '--adapters', String(options.adapters), '--dir', dir];
   if (options.keylog !== undefined) args.push('--keylog', options.keylog);
   if (options.config !== undefined) args.push('--config', options.config);

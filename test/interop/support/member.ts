@@ -1,6 +1,5 @@
 /** A member of a running lab that is no adapter: it takes part in the ring and speaks SIP by hand. */
-import { mkdtempSync, mkdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAdminClient } from '../../../src/cli/admin-client.ts';
 import { loadMembership } from '../../../src/cli/box/membership.ts';
@@ -17,6 +16,7 @@ import { createKindRegistry } from '../../../src/storage/kinds.ts';
 import { sipRegistrationKind } from '../../../src/usages/sip/kind.ts';
 import type { Lab } from './lab.ts';
 import { until } from './wait.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 export interface Member {
   readonly nodeId: NodeId;
@@ -40,7 +40,7 @@ export async function joinLab(lab: Lab, address: string): Promise<Member> {
   const issued = (await client.send('POST', '/api/tokens', { uses: 1, lifetimeS: 600 })) as {
     token: string;
   };
-  const dir = mkdtempSync(join(tmpdir(), 'chordial-member-'));
+  const dir = temporaryFolder('chordial-member');
   const remember = { link: { address }, sip: { address }, log: { level: 'error' } };
   await joinOverlay({ dir, settings: settingsOf([]), token: issued.token, remember });
   const settings = settingsOf(settingsFiles(dir, []));

@@ -1,8 +1,8 @@
 /** SIPp as a caller, a callee and a registering phone. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 export interface SippRun {
   readonly scenario: string;
@@ -16,7 +16,7 @@ export interface SippRun {
 
 /** Runs one scenario to its end; 0 means that all calls passed. Output for the case of failure. */
 export async function runSipp(run: SippRun): Promise<{ status: number; output: string }> {
-  const folder = mkdtempSync(join(tmpdir(), 'sipp-'));
+  const folder = temporaryFolder('sipp');
   writeFileSync(join(folder, 'tone.alaw'), Buffer.alloc(8000, 0xd5));
   const args = [
     ...(run.proxy === undefined ? [] : [run.proxy]),

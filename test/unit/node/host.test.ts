@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Registry } from 'prom-client';
@@ -15,8 +14,9 @@ import { createSignatureQueue } from '../../../src/node/signature-queue.ts';
 import { createSortedKeys } from '../../../src/node/sorted-keys.ts';
 import { createTrace } from '../../../src/node/trace.ts';
 import type { NodeId } from '../../../src/base/ids.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'chordial-host-'));
+const folder = temporaryFolder('chordial-host');
 after(() => {
   rmSync(folder, { recursive: true });
 });
