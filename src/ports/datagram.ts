@@ -2,7 +2,7 @@ import type { Outcome } from '../base/outcome.ts';
 import type { TransportAddress } from './connection.ts';
 
 /** UDP sockets of the host. */
-export interface DatagramHost {
+export interface DatagramOpener {
   /**
    * Binds a socket; port 0 lets the system choose. `done` is called later, exactly once; the error
    * names address and port. Sockets at once are bounded: beyond it opening fails.
