@@ -35,6 +35,53 @@ export const limits = {
     /** Time for an Error_Message_Too_Large before the link closes itself. */
     oversizedGraceMs: 1000,
   },
+  /** STUN, TURN and ICE (RFC 8445, RFC 8489, RFC 8656). */
+  ice: {
+    /** STUN messages larger than this are refused (bytes). */
+    stunBytes: 2048,
+    /** Attributes of one STUN message. */
+    attributes: 32,
+    /** Own addresses an agent opens a socket on. */
+    hostCandidates: 8,
+    stunServers: 4,
+    turnServers: 2,
+    /** Candidates of the far end that are looked at, and those learned from its checks. */
+    remoteCandidates: 32,
+    peerReflexiveCandidates: 16,
+    /** Candidate pairs of one agent (RFC 8445 §6.1.2.5). */
+    pairs: 100,
+    /** Checks that came before the far end's candidates. */
+    earlyChecks: 16,
+    /** Application data that came before the path was chosen. */
+    earlyDatagrams: 16,
+    earlyBytes: 32_768,
+    /** Time to learn reflexive and relayed addresses; those that come later are not told. */
+    gatherMs: 1000,
+    /** From the start of the checks until `connected` or `failed`. */
+    checksMs: 8000,
+    /** Between the checks of one agent, and between those of all agents (RFC 8445 §14.2). */
+    paceMs: 50,
+    globalPaceMs: 5,
+    /** Retransmissions of a STUN request (RFC 8489 §6.2.1). */
+    rtoMs: 500,
+    requestAttempts: 7,
+    lastWaitFactor: 16,
+    /** A better pair may still succeed this long after the first direct one, after the first relayed one. */
+    nominateDirectMs: 200,
+    nominateRelayedMs: 1000,
+    /** Keep-alives of a silent path (RFC 5245 §10), and what is done when nothing is heard. */
+    keepaliveMs: 15_000,
+    silenceMs: 20_000,
+    probeMs: 2500,
+    deadMs: 45_000,
+    /** Lifetime asked for an allocation (s), and peers it is opened for. */
+    allocationS: 600,
+    permissions: 64,
+    /** Answers to Binding requests without credentials, per agent. */
+    plainAnswersPerSecond: 10,
+    /** Peers in the list of STUN servers. */
+    serverPeers: 1024,
+  },
   /** The codec (wire/). */
   wire: {
     /** Elements of one vector; a message of the largest size holds fewer of any structure but the smallest. */
