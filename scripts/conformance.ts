@@ -1,155 +1,178 @@
 /**
- * Lists which requirement ids of test/conformance/*.tsv the tests cite. A citation is a claim of the
- * test's author; with the results of a test run at hand only tests that passed in it count.
+ * `npm run conformance -- [--json] [--cached] [--markdown [--check]]`: which requirement ids of
+ * test/conformance/*.tsv are covered. A citation is a claim of the test's author, so an id counts only
+ * when a test that cites it has run and passed, and none failed, since the sources were last changed:
+ * without such a run the tests that cite ids are run first. `--cached` takes the last run as it is.
+ * `--markdown` writes docs/conformance.md; with `--check` it only compares.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { page, pageFile } from './conformance/page.ts';
+import {
+  citations,
+  passedCitations,
+  readExceptions,
+  readRequirements,
+  report,
+  levels,
+  type Reports,
+} from './conformance/requirements.ts';
+import {
+  readResults,
+  runTestFiles,
+  saveResults,
+  testFiles,
+  type TestResults,
+} from './run-tests.ts';
 
 const folder = 'test/conformance';
-const resultsFile = '.cache/test-results.json';
 const exceptionsFile = 'exceptions.tsv';
-const levels = ['MUST', 'SHOULD', 'FACT', 'MAY'] as const;
-const citation = /\[([RS]\d+-[A-Za-z0-9.]+-\d+)\]/g;
+/** What the outcome of a test depends on. */
+const sources = ['src', 'test', 'scripts', 'config', 'package-lock.json'];
 
-export type Level = (typeof levels)[number];
+const args = new Set(process.argv.slice(2));
 
-export interface Requirement {
-  readonly id: string;
-  readonly level: Level;
+export interface Conformance {
+  readonly reports: Reports;
+  readonly exceptions: ReadonlyMap<string, string>;
+  /** Ids that are cited or excepted and stand in no table. */
+  readonly strangers: readonly string[];
 }
 
-export interface LevelReport {
-  readonly total: number;
-  readonly covered: number;
-  readonly excepted: number;
-  readonly uncovered: readonly string[];
+/** Test files that cite ids; those of this program only mention some. */
+function citingFiles(): string[] {
+  const own = join('test', 'conformance');
+  return testFiles('test').filter(
+    (file) => !file.startsWith(own) && citations(readFileSync(file, 'utf8')).length > 0,
+  );
 }
 
-export interface TestResult {
-  readonly name: string;
-  readonly status: string;
+/** Every id that a test cites, whether or not the test passes. */
+export function citedIds(): Set<string> {
+  return new Set(citingFiles().flatMap((file) => citations(readFileSync(file, 'utf8'))));
 }
 
-/** One row per line after the header; only tables whose first column is `id` hold requirements. */
-export function readRequirements(text: string): Requirement[] | undefined {
-  const [header = '', ...rows] = text.split('\n');
-  const columns = header.split('\t');
-  const levelAt = columns.indexOf('level');
-  if (columns[0] !== 'id' || levelAt < 0) return undefined;
-  return rows
-    .filter((row) => row.trim() !== '')
-    .map((row) => {
-      const cells = row.split('\t');
-      const level = levels.find((known) => known === cells[levelAt]);
-      if (level === undefined) throw new Error(`${cells[0] ?? row}: unknown level`);
-      return { id: cells[0] ?? '', level };
-    });
-}
-
-/** Ids in square brackets. */
-export function citations(text: string): string[] {
-  return [...text.matchAll(citation)].map((match) => match[1] ?? '');
-}
-
-/** Ids cited by at least one test that passed and by none that failed. */
-export function passedCitations(results: readonly TestResult[]): Set<string> {
-  const passed = new Set<string>();
-  const failed = new Set<string>();
-  for (const { name, status } of results) {
-    if (status === 'skipped') continue;
-    for (const id of citations(name)) (status === 'passed' ? passed : failed).add(id);
-  }
-  for (const id of failed) passed.delete(id);
-  return passed;
-}
-
-export function report(
-  requirements: readonly Requirement[],
-  covered: ReadonlySet<string>,
-  excepted: ReadonlySet<string>,
-): Record<Level, LevelReport> {
-  const of = (level: Level): LevelReport => {
-    const ids = requirements.filter((r) => r.level === level).map((r) => r.id);
-    const uncovered = ids.filter((id) => !covered.has(id) && !excepted.has(id));
-    const coveredCount = ids.filter((id) => covered.has(id)).length;
-    const exceptedCount = ids.length - coveredCount - uncovered.length;
-    return { total: ids.length, covered: coveredCount, excepted: exceptedCount, uncovered };
-  };
-  return { MUST: of('MUST'), SHOULD: of('SHOULD'), FACT: of('FACT'), MAY: of('MAY') };
-}
-
-function testSources(path: string): string[] {
-  if (!existsSync(path)) return [];
-  return readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.test.ts'))
-    .map((file) => readFileSync(join(path, file), 'utf8'));
-}
-
-function readExceptions(): Map<string, string> {
-  const path = join(folder, exceptionsFile);
-  const rows = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(1) : [];
-  const exceptions = new Map<string, string>();
-  for (const row of rows) {
-    const [id = '', reason = ''] = row.split('\t');
-    if (id === '') continue;
-    if (reason.trim() === '') throw new Error(`${path}: ${id} has no reason`);
-    exceptions.set(id, reason);
-  }
-  return exceptions;
-}
-
-function main(): void {
-  const json = process.argv.includes('--json');
-  const cited = new Set(testSources('test').flatMap(citations));
-  const results = existsSync(resultsFile)
-    ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as TestResult[])
-    : undefined;
-  const covered = results === undefined ? cited : passedCitations(results);
-  const exceptions = readExceptions();
+/** Counts the ids of all tables. */
+export function conformance(covered: ReadonlySet<string>): Conformance {
+  const exceptions = readExceptions(readFileSync(join(folder, exceptionsFile), 'utf8'));
   const excepted = new Set(exceptions.keys());
-
   const known = new Set<string>();
-  const reports = new Map<string, Record<Level, LevelReport>>();
+  const reports: Record<string, Reports[string]> = {};
   for (const file of readdirSync(folder).toSorted()) {
     if (!file.endsWith('.tsv') || file === exceptionsFile) continue;
     const requirements = readRequirements(readFileSync(join(folder, file), 'utf8'));
     if (requirements === undefined) continue;
     for (const { id } of requirements) known.add(id);
-    reports.set(basename(file, '.tsv'), report(requirements, covered, excepted));
+    reports[basename(file, '.tsv')] = report(requirements, covered, excepted);
   }
-
-  if (json) console.log(JSON.stringify(Object.fromEntries(reports)));
-  else printTable(reports, results !== undefined, cited, covered);
-
-  const strangers = [...cited, ...excepted].filter((id) => !known.has(id));
-  if (strangers.length > 0) {
-    console.error(`ids that no table has: ${strangers.join(' ')}`);
-    process.exitCode = 1;
-  }
+  const strangers = [...citedIds(), ...excepted].filter((id) => !known.has(id));
+  return { reports, exceptions, strangers };
 }
 
-function printTable(
-  reports: ReadonlyMap<string, Record<Level, LevelReport>>,
-  fromRun: boolean,
-  cited: ReadonlySet<string>,
-  covered: ReadonlySet<string>,
-): void {
-  console.log('Requirement ids cited by tests. A citation is the claim of the author of the test;');
-  console.log(
-    fromRun
-      ? `counted are ids whose tests passed in the last run (${resultsFile}).`
-      : 'no results of a test run were found, so ids are counted whether or not their test passes.',
+async function main(): Promise<void> {
+  if (args.has('--markdown')) {
+    writePage(args.has('--check'));
+    return;
+  }
+  const kept = readResults();
+  const isCurrent = kept !== undefined && kept.startedMs >= newestMs();
+  const results = isCurrent || args.has('--cached') ? kept : await runCitingTests();
+  if (results === undefined) {
+    console.error('No test has run yet; leave out --cached to run those that cite ids.');
+    process.exitCode = 1;
+    return;
+  }
+  const ranAt = new Date(results.startedMs).toISOString();
+  console.error(`Counted: what passed in the run of ${ranAt}${isCurrent ? '' : agedNote(kept)}.`);
+
+  const covered = passedCitations(results.records);
+  const { reports, strangers } = conformance(covered);
+  if (args.has('--json')) console.log(JSON.stringify(reports));
+  else printTable(reports);
+  const notPassed = [...citedIds()].filter((id) => !covered.has(id));
+  if (notPassed.length > 0) console.error(`Cited, but not passed: ${notPassed.join(' ')}`);
+  if (strangers.length > 0) console.error(`Ids that no table has: ${strangers.join(' ')}`);
+  const failed = results.records.some(({ status }) => status === 'failed');
+  if (failed || strangers.length > 0) process.exitCode = 1;
+}
+
+function agedNote(kept: TestResults | undefined): string {
+  return args.has('--cached') && kept !== undefined
+    ? ', although sources have changed since then'
+    : '';
+}
+
+/** Runs every test file that cites an id; of those with real phones and tools what only they cite. */
+async function runCitingTests(): Promise<TestResults> {
+  const startedMs = Date.now();
+  const idsOf = (file: string): string[] => citations(readFileSync(file, 'utf8'));
+  const isInterop = (file: string): boolean => file.startsWith(join('test', 'interop'));
+  const own = citingFiles().filter((file) => !isInterop(file));
+  const shown = new Set(own.flatMap(idsOf));
+  const interop = citingFiles().filter(
+    (file) => isInterop(file) && idsOf(file).some((id) => !shown.has(id)),
   );
-  console.log(row(['table', 'level', 'total', 'covered', 'excepted', 'uncovered']));
-  for (const [table, byLevel] of reports) {
-    for (const level of levels) {
-      const { total, covered: count, excepted, uncovered } = byLevel[level];
-      if (total > 0) console.log(row([table, level, total, count, excepted, uncovered.length]));
+  const parts = [
+    { files: own, concurrency: 2 },
+    { files: interop, concurrency: 1 },
+  ];
+  console.error(`Running ${own.length + interop.length} test files that cite requirements …`);
+  const records = [];
+  for (const part of parts) {
+    // In slices, so that one sees how far it is.
+    for (let i = 0; i < part.files.length; i += sliceFiles) {
+      const slice = part.files.slice(i, i + sliceFiles);
+      records.push(
+        ...(await runTestFiles(slice, {
+          concurrency: part.concurrency,
+          timeoutMs: 600_000,
+          print: console.error,
+        })),
+      );
+      console.error(`  ${records.length} tests, ${slice.at(-1) ?? ''}`);
     }
   }
-  const notRun = [...cited].filter((id) => !covered.has(id));
-  if (notRun.length > 0) console.log(`cited, but not passed in that run: ${notRun.length}`);
+  saveResults(records, startedMs);
+  return { startedMs, records };
+}
+
+const sliceFiles = 40;
+
+/** Wall time of the last change among the sources. */
+function newestMs(): number {
+  const newestIn = (path: string): number => {
+    if (!existsSync(path)) return 0;
+    const stat = statSync(path);
+    if (!stat.isDirectory()) return stat.mtimeMs;
+    return Math.max(0, ...readdirSync(path).map((entry) => newestIn(join(path, entry))));
+  };
+  return Math.max(...sources.map(newestIn));
+}
+
+function writePage(checkOnly: boolean): void {
+  const { reports, exceptions } = conformance(citedIds());
+  const text = page(reports, exceptions);
+  if (!checkOnly) {
+    writeFileSync(pageFile, text);
+    return;
+  }
+  if (existsSync(pageFile) && readFileSync(pageFile, 'utf8') === text) return;
+  console.error(`${pageFile} is not in step: npm run conformance -- --markdown`);
+  process.exitCode = 1;
+}
+
+function printTable(reports: Reports): void {
+  console.log(
+    'Requirement ids whose tests passed. A citation is the claim of the author of the test.',
+  );
+  console.log(row(['table', 'level', 'total', 'covered', 'excepted', 'uncovered']));
+  for (const [table, byLevel] of Object.entries(reports)) {
+    for (const level of levels) {
+      const { total, covered, excepted, uncovered } = byLevel[level];
+      if (total > 0) console.log(row([table, level, total, covered, excepted, uncovered.length]));
+    }
+  }
 }
 
 function row(cells: readonly (string | number)[]): string {
@@ -159,4 +182,4 @@ function row(cells: readonly (string | number)[]): string {
 }
 
 const entry = process.argv[1];
-if (entry !== undefined && import.meta.url === pathToFileURL(entry).href) main();
+if (entry !== undefined && import.meta.url === pathToFileURL(entry).href) await main();

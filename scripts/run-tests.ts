@@ -1,5 +1,5 @@
 /** Runs node:test files and counts what happened, test by test. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
@@ -26,9 +26,15 @@ export function testFiles(folder: string): string[] {
 /** Runs the files, `concurrency` at a time, each in a process of its own, and reports failures as they come. */
 export async function runTestFiles(
   files: readonly string[],
-  options: { readonly concurrency: number; readonly timeoutMs: number },
+  options: {
+    readonly concurrency: number;
+    readonly timeoutMs: number;
+    /** Where failures are told; standard output when absent. */
+    readonly print?: (text: string) => void;
+  },
 ): Promise<TestRecord[]> {
   if (files.length === 0) return [];
+  const { print = console.log } = options;
   const records: TestRecord[] = [];
   const stream = run({
     files: [...files],
@@ -55,7 +61,7 @@ export async function runTestFiles(
     if (isWholeFile && message?.includes('subtest') === true) return;
     records.push({ name: data.name, file: data.file ?? '', status, message });
     if (status === 'failed') {
-      console.log(`not ok: ${data.name} (${data.file ?? ''})\n${message ?? ''}\n`);
+      print(`not ok: ${data.name} (${data.file ?? ''})\n${message ?? ''}\n`);
     }
   };
   stream.on('test:pass', (data) => settle(data.skip === undefined ? 'passed' : 'skipped', data));
@@ -65,11 +71,30 @@ export async function runTestFiles(
   return records;
 }
 
-/** Keeps the outcome for the conformance table. */
-export function saveResults(records: readonly TestRecord[]): void {
+const resultsFile = '.cache/test-results.json';
+
+/** The outcome of a run as the conformance table reads it. */
+export interface TestResults {
+  /** Wall time; what was changed later has not been tested. */
+  readonly startedMs: number;
+  readonly records: readonly Pick<TestRecord, 'name' | 'file' | 'status'>[];
+}
+
+/** Keeps the outcome of a run that began at `startedMs` (wall time). */
+export function saveResults(records: readonly TestRecord[], startedMs: number): void {
   mkdirSync('.cache', { recursive: true });
-  writeFileSync(
-    '.cache/test-results.json',
-    JSON.stringify(records.map(({ name, file, status }) => ({ name, file, status }))),
-  );
+  const results: TestResults = {
+    startedMs,
+    records: records.map(({ name, file, status }) => ({ name, file, status })),
+  };
+  writeFileSync(resultsFile, JSON.stringify(results));
+}
+
+/** `undefined` when nothing has run yet. */
+export function readResults(): TestResults | undefined {
+  if (!existsSync(resultsFile)) return undefined;
+  const parsed: unknown = JSON.parse(readFileSync(resultsFile, 'utf8'));
+  return typeof parsed === 'object' && parsed !== null && 'startedMs' in parsed
+    ? (parsed as TestResults)
+    : undefined;
 }

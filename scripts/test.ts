@@ -3,6 +3,7 @@ import { runCheck, staticChecks } from './checks.ts';
 import { runTestFiles, saveResults, testFiles, type TestRecord } from './run-tests.ts';
 import { ensureTools } from './test-tools.ts';
 
+const startedMs = Date.now();
 const missing = ensureTools();
 if (missing.length > 0 && process.env['CI'] === 'true') {
   console.log(`In CI every tool must be there; missing: ${missing.join(', ')}`);
@@ -22,7 +23,11 @@ for (const check of staticChecks) {
 }
 
 const stages = [
-  { title: 'unit, vectors', folders: ['test/unit', 'test/vectors'], concurrency: 2 },
+  {
+    title: 'unit, vectors, requirements',
+    folders: ['test/unit', 'test/vectors', 'test/conformance'],
+    concurrency: 2,
+  },
   {
     title: 'simulation, integration, fuzz corpus',
     folders: ['test/sim', 'test/integration', 'test/fuzz'],
@@ -40,7 +45,7 @@ for (const stage of stages) {
   records.push(...stageRecords);
   console.log(`  ${stageRecords.filter((r) => r.status === 'passed').length} passed`);
 }
-saveResults(records);
+saveResults(records, startedMs);
 
 const count = (status: TestRecord['status']): number =>
   records.filter((record) => record.status === status).length;

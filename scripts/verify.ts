@@ -16,7 +16,7 @@ const checks = Promise.all(
 );
 await checks;
 const records = await runTestFiles(
-  [...testFiles('test/unit'), ...testFiles('test/vectors'), ...testFiles('test/sim')],
+  ['test/unit', 'test/vectors', 'test/conformance', 'test/sim'].flatMap(testFiles),
   { concurrency: 2, timeoutMs: 120_000 },
 );
 passed += records.filter((r) => r.status === 'passed').length;

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { citations, passedCitations, readRequirements, report } from '../../scripts/conformance.ts';
+import { citedIds, conformance } from '../../scripts/conformance.ts';
+import { page, pageFile } from '../../scripts/conformance/page.ts';
+import {
+  citations,
+  passedCitations,
+  readRequirements,
+  report,
+} from '../../scripts/conformance/requirements.ts';
 
 const folder = new URL('./', import.meta.url);
 const read = (file: string): string => readFileSync(new URL(file, folder), 'utf8');
@@ -63,4 +70,17 @@ test('a citation counts only while every test that carries it passes', () => {
     { name: '[S3261-7.1-01] works', status: 'passed' },
   ]);
   assert.deepEqual([...passed], ['R6940-3-01', 'S3261-7.1-01']);
+});
+
+test('no test cites an id that no table has', () => {
+  assert.deepEqual(conformance(new Set()).strangers, []);
+});
+
+test('the published page says what the tests cite', () => {
+  const { reports, exceptions } = conformance(citedIds());
+  assert.equal(
+    readFileSync(pageFile, 'utf8'),
+    page(reports, exceptions),
+    'not in step: npm run conformance -- --markdown',
+  );
 });
