@@ -1,56 +1,37 @@
 /**
- * `npm run mutate -- --folder storage [--folder wire …] [--sample 300] [--seed S] [--jobs 2] [--json]`:
- * changes the sources at a seeded sample of places and counts the changes that the tests notice.
- * Works on a copy. Leaves with 1 when a folder has fewer than 85 % of its mutants killed.
+ * `npm run mutate -- --folder storage [--folder wire …] [--sample 300] [--seed S] [--jobs 2] [--only TEXT]
+ * [--again REPORT] [--json]`: changes the sources at a seeded sample of places and counts the changes that the
+ * tests notice; docs/mutation.md tells the method. Works on a copy. `--only` takes the sources whose path holds
+ * the text, `--again` the survivors of an earlier `--json` report. Leaves with 1 when a folder has fewer than
+ * 85 % of its mutants killed.
  */
-import { spawn } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createPrng } from '../src/base/prng.ts';
-import { hasRun, readCoverage } from './mutation/coverage.ts';
+import { createJudge, type Verdict } from './mutation/judge.ts';
 import { findMutants, type Mutant } from './mutation/mutants.ts';
-import { testFiles } from './run-tests.ts';
+import { makeWorkingCopy, type WorkingCopy } from './mutation/working-copy.ts';
 
 const root = join(import.meta.dirname, '..');
 const usage =
-  'usage: npm run mutate -- --folder NAME [--folder NAME …] [--sample N] [--seed S] [--jobs N] [--json]';
+  'usage: npm run mutate -- --folder NAME [--folder NAME …] [--sample N] [--seed S] [--jobs N] [--only TEXT] [--again REPORT] [--json]';
 const bar = 0.85;
-const copied = ['src', 'test', 'scripts', 'bench', 'docs', 'config', 'bin', 'package.json'];
 
-/** Test folders beside test/unit/FOLDER and test/vectors that exercise a folder. */
-const further: Readonly<Record<string, readonly string[]>> = {
-  overlay: ['test/sim', 'test/unit/topology'],
-  storage: ['test/unit/overlay'],
-  topology: ['test/unit/overlay', 'test/sim'],
-  trust: ['test/unit/overlay'],
-  wire: ['test/unit/trust', 'test/unit/storage'],
-  link: ['test/unit/overlay'],
-};
-
-type Verdict = 'killed' | 'timeout' | 'survived' | 'not run by any test';
-
-interface TestFile {
-  readonly path: string;
-  readonly tookMs: number;
-  readonly coverage: ReturnType<typeof readCoverage>;
-}
-
-interface Ended {
-  readonly code: number;
-  readonly output: string;
-  readonly timedOut: boolean;
-  readonly tookMs: number;
+interface Report {
+  readonly folder: string;
+  readonly mutants: number;
+  readonly sample: number;
+  readonly killed: number;
+  readonly timeouts: number;
+  readonly score: number;
+  readonly survivors: readonly {
+    readonly id: string;
+    readonly place: string;
+    readonly operator: string;
+    readonly text: string;
+    readonly verdict: Verdict;
+  }[];
 }
 
 function fail(reason: string): never {
@@ -70,6 +51,8 @@ function parse() {
         sample: { type: 'string', default: '300' },
         seed: { type: 'string', default: String(Date.now()) },
         jobs: { type: 'string', default: '2' },
+        only: { type: 'string', default: '' },
+        again: { type: 'string' },
         json: { type: 'boolean', default: false },
       },
     }).values;
@@ -102,121 +85,36 @@ function draw(mutants: readonly Mutant[], count: number, seed: string): Mutant[]
   return drawn;
 }
 
-/** A working copy that a mutant can be written into. */
-function makeCopy(): string {
-  const copy = mkdtempSync(join(tmpdir(), 'chordial-mutate-'));
-  for (const name of copied) {
-    if (existsSync(join(root, name)))
-      cpSync(join(root, name), join(copy, name), { recursive: true });
-  }
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
-  return copy;
+/** Names a mutant by what it changes, so that it is found again in a source edited elsewhere. */
+function idOf({ file, operator, text, nth }: Mutant): string {
+  return `${file} | ${operator} | ${text} | ${nth}`;
 }
 
-function runTests(
-  copy: string,
-  files: readonly string[],
-  timeoutMs: number,
-  coverage?: string,
-): Promise<Ended> {
-  const startedMs = performance.now();
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['scripts/mutation/run-mutant.ts', ...files], {
-      cwd: copy,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: coverage === undefined ? process.env : { ...process.env, NODE_V8_COVERAGE: coverage },
-    });
-    let output = '';
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      child.kill('SIGKILL');
-    }, timeoutMs);
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (chunk: Buffer) => {
-        if (output.length < 4000) output += chunk.toString();
-      });
-    }
-    child.on('error', reject);
-    child.on('close', (code) => {
-      clearTimeout(timer);
-      resolve({ code: code ?? 1, output, timedOut, tookMs: performance.now() - startedMs });
-    });
-  });
+function survivorsOf(path: string): ReadonlySet<string> {
+  const { folders } = JSON.parse(readFileSync(path, 'utf8')) as { folders: readonly Report[] };
+  return new Set(folders.flatMap(({ survivors }) => survivors.map(({ id }) => id)));
 }
 
-/** Each test file alone and unchanged: what it covers, how long it takes. One that fails proves nothing. */
-async function measure(copy: string, folder: string): Promise<TestFile[]> {
-  const folders = [`test/unit/${folder}`, 'test/vectors', ...(further[folder] ?? [])];
-  const measured: TestFile[] = [];
-  for (const path of folders.flatMap((one) => testFiles(join(copy, one)))) {
-    const relative = path.slice(copy.length + 1);
-    const reports = mkdtempSync(join(copy, 'coverage-'));
-    const ended = await runTests(copy, [relative], 300_000, reports);
-    if (ended.code === 0) {
-      const coverage = readCoverage(reports, `${copy}/`);
-      measured.push({ path: relative, tookMs: ended.tookMs, coverage });
-    } else say(`left out, fails without any change: ${relative}: ${ended.output.slice(0, 400)}`);
-    rmSync(reports, { recursive: true });
-  }
-  if (measured.length === 0) fail(`no passing test for ${folder}`);
-  return measured;
-}
-
-/** Those that run the place: same name first, then the near and quick ones. */
-function relevant(tests: readonly TestFile[], mutant: Mutant, folder: string): TestFile[] {
-  const name = basename(mutant.file, '.ts');
-  const rank = ({ path }: TestFile): number => {
-    if (basename(path) === `${name}.test.ts`) return 0;
-    return path.startsWith(`test/unit/${folder}/`) ? 1 : 2;
-  };
-  return tests
-    .filter(({ coverage }) => hasRun(coverage.get(mutant.file), mutant.start))
-    .sort((a, b) => rank(a) - rank(b) || a.tookMs - b.tookMs);
-}
-
-async function judge(
-  copy: string,
-  mutant: Mutant,
-  tests: readonly TestFile[],
-): Promise<{ readonly verdict: Verdict; readonly by: string }> {
-  if (tests.length === 0) return { verdict: 'not run by any test', by: '' };
-  const original = readFileSync(join(copy, mutant.file), 'utf8');
-  const { start, end, replacement } = mutant;
-  writeFileSync(
-    join(copy, mutant.file),
-    original.slice(0, start) + replacement + original.slice(end),
-  );
-  const usualMs = tests.reduce((sum, { tookMs }) => sum + tookMs, 0);
-  const ended = await runTests(
-    copy,
-    tests.map(({ path }) => path),
-    10_000 + 4 * usualMs,
-  );
-  writeFileSync(join(copy, mutant.file), original);
-  if (ended.timedOut) return { verdict: 'timeout', by: '' };
-  if (ended.code === 0) return { verdict: 'survived', by: '' };
-  return { verdict: 'killed', by: ended.output.split('\n')[0] ?? '' };
-}
-
-async function mutateFolder(folder: string, copies: readonly string[]) {
+async function mutateFolder(folder: string, copies: readonly WorkingCopy[]): Promise<Report> {
   const [first = fail('no copy')] = copies;
-  const tests = await measure(first, folder);
-  const all = sources(`src/${folder}`).flatMap((file) =>
-    findMutants(file, readFileSync(join(first, file), 'utf8')),
-  );
+  const { tests, judge } = await createJudge(first, folder, say);
+  if (tests.length === 0) fail(`no passing test for ${folder}`);
+  const all = sources(`src/${folder}`)
+    .filter((file) => file.includes(options.only))
+    .flatMap((file) => findMutants(file, readFileSync(join(first.path, file), 'utf8')))
+    .filter((mutant) => again === undefined || again.has(idOf(mutant)));
   const drawn = draw(all, sample, `${seed} ${folder}`);
   say(`${folder}: ${drawn.length} of ${all.length} mutants, ${tests.length} test files`);
-  const results: { mutant: Mutant; verdict: Verdict; by: string }[] = [];
+  const results: { readonly mutant: Mutant; readonly verdict: Verdict }[] = [];
   const waiting = drawn.entries();
   await Promise.all(
     copies.map(async (copy) => {
       for (const [i, mutant] of waiting) {
-        const { verdict, by } = await judge(copy, mutant, relevant(tests, mutant, folder));
-        results[i] = { mutant, verdict, by };
-        const place = `${mutant.file}:${mutant.line}`;
+        const { verdict, by } = await judge(copy, mutant);
+        results[i] = { mutant, verdict };
         const isKilled = verdict === 'killed' || verdict === 'timeout';
-        say(`${isKilled ? 'killed  ' : 'SURVIVED'} ${place} ${mutant.operator} (${verdict})`);
+        const place = `${mutant.file}:${mutant.line} ${mutant.operator}: ${mutant.text}`;
+        say(`${isKilled ? 'killed  ' : 'SURVIVED'} ${place} (${verdict}) ${by}`);
       }
     }),
   );
@@ -227,19 +125,24 @@ async function mutateFolder(folder: string, copies: readonly string[]) {
     mutants: all.length,
     sample: results.length,
     killed,
+    timeouts: results.filter(({ verdict }) => verdict === 'timeout').length,
     score: results.length === 0 ? 1 : killed / results.length,
-    survivors: survivors.map(({ mutant, verdict }) => ({
-      place: `${mutant.file}:${mutant.line}`,
-      operator: mutant.operator,
-      replacement: mutant.replacement,
-      verdict,
-    })),
+    survivors: survivors
+      .map(({ mutant, verdict }) => ({
+        id: idOf(mutant),
+        place: `${mutant.file}:${mutant.line}`,
+        operator: mutant.operator,
+        text: mutant.text,
+        verdict,
+      }))
+      .sort((a, b) => a.place.localeCompare(b.place, 'en', { numeric: true })),
   };
 }
 
 const options = parse();
 const { json, seed } = options;
 const sample = whole('sample', options.sample);
+const again = options.again === undefined ? undefined : survivorsOf(options.again);
 const folders = options.folder;
 if (folders.length === 0) fail(usage);
 for (const folder of folders) {
@@ -248,9 +151,9 @@ for (const folder of folders) {
   }
 }
 say(`seed ${seed}`);
-const copies = Array.from({ length: whole('jobs', options.jobs) }, makeCopy);
+const copies = Array.from({ length: whole('jobs', options.jobs) }, () => makeWorkingCopy(root));
 const removeCopies = (): void => {
-  for (const copy of copies) rmSync(copy, { recursive: true, force: true });
+  for (const copy of copies) copy.remove();
 };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
@@ -258,17 +161,20 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.exit(130);
   });
 }
-const reports: Awaited<ReturnType<typeof mutateFolder>>[] = [];
+const reports: Report[] = [];
 try {
   for (const folder of folders) reports.push(await mutateFolder(folder, copies));
 } finally {
   removeCopies();
 }
-if (json) process.stdout.write(`${JSON.stringify({ seed, bar, folders: reports })}\n`);
-for (const { folder, killed, sample: tried, score, survivors } of reports) {
-  say(`${folder}: ${killed} of ${tried} killed, ${(score * 100).toFixed(1)} %`);
-  for (const { place, operator, replacement, verdict } of survivors) {
-    say(`  ${place} ${operator}: ${replacement.split('\n')[0] ?? ''} (${verdict})`);
+if (json)
+  process.stdout.write(`${JSON.stringify({ seed, bar, folders: reports }, undefined, 1)}\n`);
+for (const { folder, killed, sample: tried, timeouts, score, survivors } of reports) {
+  say(
+    `${folder}: ${killed} of ${tried} killed (${timeouts} by time), ${(score * 100).toFixed(1)} %`,
+  );
+  for (const { place, operator, text, verdict } of survivors) {
+    say(`  ${place} ${operator}: ${text} (${verdict})`);
   }
 }
 process.exit(reports.every(({ score }) => score >= bar) ? 0 : 1);

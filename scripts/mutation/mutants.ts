@@ -9,6 +9,10 @@ export interface Mutant {
   readonly end: number;
   readonly replacement: string;
   readonly operator: string;
+  /** The line before the change, cut and with « » around what is changed. */
+  readonly text: string;
+  /** Counts mutants of one operator whose `text` is the same. */
+  readonly nth: number;
 }
 
 const swaps: Partial<Record<ts.SyntaxKind, string>> = {
@@ -27,27 +31,45 @@ const swaps: Partial<Record<ts.SyntaxKind, string>> = {
 };
 
 /** Calls whose texts only people read: names of timers and figures, log lines. */
-const namesForPeople = new Set(['after', 'log', 'counter', 'gauge', 'histogram']);
+const namesForPeople = new Set([
+  'after',
+  'every',
+  'log',
+  'counter',
+  'labelledCounter',
+  'gauge',
+  'histogram',
+]);
+
+/** Guards that no input can trip: without them nothing changes while the code around them is right. */
+const guards = new Set(['assert', 'unreachable']);
 
 export function findMutants(file: string, text: string): Mutant[] {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2023, true);
   const found: Mutant[] = [];
+  const times = new Map<string, number>();
 
   function add(node: ts.Node, replacement: string, operator: string): void {
     const start = node.getStart(source);
     const line = source.getLineAndCharacterOfPosition(start).line + 1;
-    found.push({ file, line, start, end: node.getEnd(), replacement, operator });
+    const end = node.getEnd();
+    const shown = contextOf(text, start, end);
+    const key = `${operator} ${shown}`;
+    const nth = times.get(key) ?? 0;
+    times.set(key, nth + 1);
+    found.push({ file, line, start, end, replacement, operator, text: shown, nth });
   }
 
   function negate(condition: ts.Expression | undefined): void {
     if (condition === undefined) return;
-    if (condition.kind === ts.SyntaxKind.TrueKeyword) return;
+    if (condition.kind === ts.SyntaxKind.TrueKeyword || isEquality(condition)) return;
     add(condition, `!(${condition.getText(source)})`, 'negate condition');
   }
 
   function visit(node: ts.Node): void {
     if (ts.isTypeNode(node) || ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return;
     if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return;
+    if (ts.isCallExpression(node) && isIgnored(node)) return;
     if (ts.isIfStatement(node) || ts.isWhileStatement(node) || ts.isDoStatement(node)) {
       negate(node.expression);
     } else if (ts.isConditionalExpression(node) || ts.isForStatement(node)) {
@@ -58,9 +80,11 @@ export function findMutants(file: string, text: string): Mutant[] {
         add(node.operatorToken, swap, `${node.operatorToken.getText(source)} to ${swap}`);
       }
     } else if (ts.isReturnStatement(node)) {
-      if (node.expression !== undefined) add(node, 'return undefined;', 'return undefined');
+      if (node.expression !== undefined && !isEmptyValue(node.expression)) {
+        add(node, 'return undefined;', 'return undefined');
+      }
     } else if (ts.isExpressionStatement(node)) {
-      if (ts.isCallExpression(node.expression) && !isLog(node.expression)) {
+      if (ts.isCallExpression(node.expression) && !isIgnored(node.expression)) {
         add(node, ';', 'remove call');
       }
     } else if (ts.isBlock(node) && ts.isFunctionLike(node.parent) && node.statements.length > 1) {
@@ -99,8 +123,33 @@ function calledName(call: ts.CallExpression): string {
   return ts.isIdentifier(callee) ? callee.text : '';
 }
 
-function isLog(call: ts.CallExpression): boolean {
-  return calledName(call) === 'log';
+/** Log lines and guards. */
+function isIgnored(call: ts.CallExpression): boolean {
+  return calledName(call) === 'log' || guards.has(calledName(call));
+}
+
+/** Its negation is what the operators `===` to `!==` and back make of it already. */
+function isEquality(node: ts.Expression): boolean {
+  if (!ts.isBinaryExpression(node)) return false;
+  const { kind } = node.operatorToken;
+  return (
+    kind === ts.SyntaxKind.EqualsEqualsEqualsToken ||
+    kind === ts.SyntaxKind.ExclamationEqualsEqualsToken
+  );
+}
+
+/** `undefined` in its place would be no change, or none that a caller can see. */
+function isEmptyValue(node: ts.Expression): boolean {
+  if (ts.isIdentifier(node)) return node.text === 'undefined';
+  return node.kind === ts.SyntaxKind.FalseKeyword;
+}
+
+function contextOf(text: string, start: number, end: number): string {
+  const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start).trimStart();
+  const newline = text.indexOf('\n', end);
+  const after = text.slice(end, newline === -1 ? undefined : newline).trimEnd();
+  const [changed = '', ...more] = text.slice(start, end).split('\n');
+  return `${before}«${changed}${more.length > 0 ? ' …' : ''}»${after}`.slice(0, 160);
 }
 
 /** Words with blanks are sentences for people; an empty text and property names are left alone. */

@@ -1,0 +1,116 @@
+/** Which tests can notice a mutant, in which order they are asked, and what they say. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { testFiles } from '../run-tests.ts';
+import { hasRun, readCoverage } from './coverage.ts';
+import type { Mutant } from './mutants.ts';
+import type { WorkingCopy } from './working-copy.ts';
+
+/** `killed` by a failing test, `timeout` when the tests no longer end. */
+export type Verdict = 'killed' | 'timeout' | 'survived' | 'not run by any test';
+
+export interface TestFile {
+  readonly path: string;
+  readonly tookMs: number;
+  readonly coverage: ReturnType<typeof readCoverage>;
+}
+
+export interface Judge {
+  readonly tests: readonly TestFile[];
+  readonly judge: (
+    copy: WorkingCopy,
+    mutant: Mutant,
+  ) => Promise<{ readonly verdict: Verdict; readonly by: string }>;
+}
+
+/** Test folders beside test/unit/FOLDER and test/vectors that exercise a folder. */
+const further: Readonly<Record<string, readonly string[]>> = {
+  overlay: ['test/unit/topology', 'test/sim'],
+  storage: ['test/unit/overlay'],
+  topology: ['test/unit/overlay', 'test/sim'],
+  trust: ['test/unit/overlay'],
+  wire: ['test/unit/trust', 'test/unit/storage'],
+  link: ['test/unit/overlay'],
+};
+
+/** Long simulations, left out: their time would be paid for every survivor. */
+const leftOut = new Set(['test/sim/scenarios.test.ts']);
+
+/** The first process runs tests of about this many milliseconds, each further one twice as many. */
+const firstBatchMs = 1_500;
+const startUpMs = 10_000;
+const slowdown = 4;
+
+/** Runs each test file alone and unchanged: what it covers, how long it takes. One that fails proves nothing. */
+export async function createJudge(
+  copy: WorkingCopy,
+  folder: string,
+  say: (line: string) => void,
+): Promise<Judge> {
+  const folders = [`test/unit/${folder}`, 'test/vectors', ...(further[folder] ?? [])];
+  const tests: TestFile[] = [];
+  for (const path of folders.flatMap((one) => testFiles(join(copy.path, one)))) {
+    const relative = path.slice(copy.path.length + 1);
+    if (leftOut.has(relative)) continue;
+    const reports = mkdtempSync(join(copy.path, 'coverage-'));
+    const ended = await copy.run([relative], 300_000, reports);
+    if (ended.isPassed) {
+      const coverage = readCoverage(reports, `${copy.path}/`);
+      tests.push({ path: relative, tookMs: ended.tookMs, coverage });
+    } else say(`left out, fails without any change: ${relative}: ${ended.output.slice(0, 400)}`);
+    rmSync(reports, { recursive: true });
+  }
+
+  /** Kills by `SOURCE TEST`: what has noticed changes of a source comes first for the next one. */
+  const kills = new Map<string, number>();
+
+  function relevant(mutant: Mutant): TestFile[] {
+    const name = basename(mutant.file, '.ts');
+    const likely = ({ path }: TestFile): number =>
+      (kills.get(`${mutant.file} ${path}`) ?? 0) + (basename(path) === `${name}.test.ts` ? 1 : 0);
+    return tests
+      .filter(({ coverage }) => hasRun(coverage.get(mutant.file), mutant.start))
+      .sort((a, b) => (1 + likely(b)) / b.tookMs - (1 + likely(a)) / a.tookMs);
+  }
+
+  return {
+    tests,
+    async judge(copy, mutant) {
+      const asked = relevant(mutant);
+      if (asked.length === 0) return { verdict: 'not run by any test', by: '' };
+      return copy.withMutant(mutant, async () => {
+        for (const batch of batches(asked)) {
+          const usualMs = batch.reduce((sum, { tookMs }) => sum + tookMs, 0);
+          const paths = batch.map(({ path }) => path);
+          const ended = await copy.run(paths, startUpMs + slowdown * usualMs);
+          if (ended.isPassed) continue;
+          const key = `${mutant.file} ${killer(ended.output, paths)}`;
+          kills.set(key, (kills.get(key) ?? 0) + 1);
+          return {
+            verdict: ended.isTimedOut ? 'timeout' : 'killed',
+            by: ended.output.split('\n')[0] ?? '',
+          };
+        }
+        return { verdict: 'survived', by: '' };
+      });
+    },
+  };
+}
+
+function batches(tests: readonly TestFile[]): TestFile[][] {
+  const found: TestFile[][] = [];
+  let rest = [...tests];
+  for (let wantedMs = firstBatchMs; rest.length > 0; wantedMs *= 2) {
+    let sumMs = 0;
+    const end = rest.findIndex(({ tookMs }) => (sumMs += tookMs) > wantedMs);
+    const count = end === -1 ? rest.length : Math.max(1, end);
+    found.push(rest.slice(0, count));
+    rest = rest.slice(count);
+  }
+  return found;
+}
+
+/** The test file that run-mutant.ts names; the first one when the process ended otherwise. */
+function killer(output: string, paths: readonly string[]): string {
+  return paths.find((path) => output.includes(path)) ?? paths[0] ?? '';
+}
