@@ -31,16 +31,25 @@ export function sha256Hex(latin1Text: string): string {
 
 /** HMAC-SHA-256: 32 bytes. The key must not change after its first use: its imported form is kept. */
 export function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
-  let imported = importedKeys.get(key);
-  if (imported === undefined) {
-    imported = createSecretKey(key);
-    importedKeys.set(key, imported);
-  }
-  return createHmac('sha256', imported).update(bytes).digest();
+  return createHmac('sha256', imported(key)).update(bytes).digest();
+}
+
+/** HMAC-SHA-1: 20 bytes (STUN). The key must not change after its first use. */
+export function hmacSha1(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+  return createHmac('sha1', imported(key)).update(bytes).digest();
 }
 
 /** Importing a key costs five times the HMAC of a short text. */
 const importedKeys = new WeakMap<Uint8Array, KeyObject>();
+
+function imported(key: Uint8Array): KeyObject {
+  let object = importedKeys.get(key);
+  if (object === undefined) {
+    object = createSecretKey(key);
+    importedKeys.set(key, object);
+  }
+  return object;
+}
 
 /** Compares in time that depends on the lengths only. */
 export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {

@@ -22,6 +22,10 @@ import { decodeHeader } from '../../src/wire/reload/header.ts';
 import { joinReq, leaveReq } from '../../src/wire/reload/join-leave-update.ts';
 import { sipRegistration } from '../../src/wire/reload/sip-registration.ts';
 import { fetchReq, storeReq } from '../../src/wire/reload/storage.ts';
+import { bindingAnswer } from '../../src/wire/stun/binding-answer.ts';
+import { decodeChannelData, encodeChannelData } from '../../src/wire/stun/channel-data.ts';
+import { shortTermKey } from '../../src/wire/stun/integrity.ts';
+import { decodeStun, encodeStun, isAuthentic } from '../../src/wire/stun/message.ts';
 
 export interface FuzzTarget {
   readonly name: string;
@@ -67,6 +71,8 @@ function touchSip(bytes: Uint8Array): void {
   message.toBytes();
 }
 
+const stunKey = shortTermKey('secret');
+const stunAddress = { address: '2001:db8::1', port: 3478 };
 const xml = createXml();
 const verifier = { parseCertificate: () => failure('not looked at') };
 
@@ -116,6 +122,42 @@ export const fuzzTargets: readonly FuzzTarget[] = [
       createDeframer(() => 65_536, sink).push(bytes);
     },
     samples: vectorBytes(/^frame-/),
+  },
+  {
+    name: 'STUN',
+    run(bytes) {
+      const decoded = decodeStun(bytes);
+      if (decoded.ok) isAuthentic(decoded.value, stunKey);
+      bindingAnswer(bytes, stunAddress);
+    },
+    samples: [
+      encodeStun(
+        {
+          class: 'request',
+          method: 'binding',
+          transactionId: '000102030405060708090a0b',
+          attributes: { username: 'a:b', priority: 1, iceControlling: 2n, useCandidate: true },
+        },
+        stunKey,
+      ),
+      encodeStun({
+        class: 'error',
+        method: 'allocate',
+        transactionId: '0b0a09080706050403020100',
+        attributes: {
+          errorCode: { code: 401, reason: 'Unauthorized' },
+          realm: 'r',
+          nonce: 'n',
+          unknownAttributes: [1, 2],
+          xorMappedAddress: stunAddress,
+        },
+      }),
+    ],
+  },
+  {
+    name: 'ChannelData',
+    run: (bytes) => void decodeChannelData(bytes),
+    samples: [encodeChannelData(0x4001, Uint8Array.of(1, 2, 3))],
   },
   {
     name: 'configuration document',
