@@ -31,6 +31,7 @@ import type { SipLookup } from '../usages/sip/lookup.ts';
 import { createOverlayHops } from './addressing.ts';
 import { createDomains } from './domains.ts';
 import type { AdapterDomains } from './domains.ts';
+import { createAdapterGruus } from './gruus.ts';
 import { createIdentityScreen } from './identity-screen.ts';
 import type { UnprovedCallerPolicy } from './identity-screen.ts';
 import { createKeyring } from './keys.ts';
@@ -62,6 +63,8 @@ export interface Adapter {
   snapshot(): AdapterSnapshot;
   readonly domains: AdapterDomains;
   readonly location: LocationTable;
+  /** True for opaque ids that this adapter has made for its GRUUs (RFC 7904 §6). */
+  acceptsOpaque(id: Uint8Array): boolean;
   /** For commands that ask the overlay where a user is. */
   readonly lookup: SipLookup;
 }
@@ -126,6 +129,15 @@ export function createAdapter(deps: AdapterDeps): Adapter {
   const nonceKeys = createKeyring({ store, clock, random, name: 'nonce', ...keyLifetime });
   const flowKeys = createKeyring({ store, clock, random, name: 'flow', ...keyLifetime });
 
+  const gruus = createAdapterGruus({
+    nodeId: overlay.nodeId,
+    domains,
+    store,
+    clock,
+    random,
+    ...keyLifetime,
+  });
+
   const lookup = createSipLookup({
     overlay,
     clock,
@@ -177,7 +189,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     trace,
     accounts: deps.accounts,
     location,
-    local: createLocalTargets({ location, flows: deps.opener }),
+    local: createLocalTargets({ location, flows: deps.opener, gruus }),
     lookup,
     flows,
     hops,
@@ -195,6 +207,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     hops,
     resolver,
     admission: publisher.admission,
+    gruus,
     screen: createIdentityScreen({
       clock,
       trace,
@@ -254,6 +267,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
         publisher.stop();
         nonceKeys.stop();
         flowKeys.stop();
+        gruus.stop();
         server.stop(() => {
           location.stop();
           flows.stop();
@@ -273,6 +287,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       registrations: registrations(),
       connections: connections.snapshot(),
     }),
+    acceptsOpaque: (id) => gruus.isGenuine(id),
     domains,
     location,
     lookup,

@@ -72,7 +72,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     if (aor === undefined) return outside(context, sink);
     const sips = isSips(request.uri);
     const gr = gruuOf(request.uri);
-    if (gr !== undefined) return toGruu(context, sink, aor, gr, sips);
+    if (gr !== undefined) return toOwnGruu(context, sink) ?? toGruu(context, sink, aor, gr, sips);
     const locals = localCandidates(aor, sips);
     if (context.fromOverlay) {
       sink.targets(locals.map((candidate) => candidate.target));
@@ -205,6 +205,22 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     };
   }
 
+  /** A GRUU that this adapter gave out leads to one phone; `undefined` for all others. */
+  function toOwnGruu({ request }: ResolveContext, sink: TargetSink): (() => void) | undefined {
+    const { parsedUri } = request;
+    const gruu = parsedUri.ok ? deps.local.ofGruu(parsedUri.value) : undefined;
+    if (gruu === undefined) return undefined;
+    const { aor, found: phone } = gruu;
+    if (phone.ok) {
+      sink.targets([phone.value]);
+      sink.done();
+    } else {
+      const waits = aor !== undefined && phone.error.status === 480;
+      sink.done(waits ? absence(aor) : phone.error);
+    }
+    return nothing;
+  }
+
   /** RFC 7904 §6: a GRUU is contacted directly, nothing is fetched. */
   function toGruu(
     context: ResolveContext,
@@ -218,7 +234,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     if (destinations === undefined || node === undefined) {
       sink.done(notFound);
     } else if (node === self) {
-      // Opaque ids would be tokens of ours; none have been given out.
+      // Only the list [self] is left: whoever has it wants any phone of the user here.
       const direct = destinations.at(-1)?.type === 'node';
       if (direct) sink.targets(localCandidates(aor, sips).map((candidate) => candidate.target));
       sink.done(direct ? absence(aor) : notFound);

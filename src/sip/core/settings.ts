@@ -17,6 +17,22 @@ export interface RegistrarSettings {
   readonly defaultExpiresS: number;
   /** How long an answer waits for {@link RegistrationAdmission}. */
   readonly admissionTimeoutMs: number;
+  /** Bindings of one address of record, at most `limits.sipRoles.bindingsPerAor`. */
+  readonly maxContacts: number;
+  /** Bindings of one `+sip.instance` of it: flows, and contacts left behind. */
+  readonly maxContactsPerDevice: number;
+  /** Path of a phone that does not list `path` in Supported is taken, not answered 420. RFC 3327 §5.3. */
+  readonly acceptsUnannouncedPath: boolean;
+  /** Service-Route values of every 2xx, with angle brackets and `lr`. RFC 3608 §6.3. */
+  readonly serviceRoute: readonly string[];
+  /** Flow-Timer told to phones with outbound; 0 = none. RFC 5626 §5.4. */
+  readonly flowTimerS: number;
+  /** Longest interval granted to a phone on UDP behind an address translation; 0 = as any other. */
+  readonly natExpiresS: number;
+  /** Between two pings to a phone behind an address translation; 0 = none. */
+  readonly natPingS: number;
+  /** What is sent to it over UDP; over streams it is always CRLF CRLF. */
+  readonly natPing: 'options' | 'crlf';
 }
 
 export interface ProxySettings {
@@ -50,6 +66,14 @@ export const defaultSipSettings: SipSettings = {
     maxExpiresS: 3600,
     defaultExpiresS: 3600,
     admissionTimeoutMs: 2000,
+    maxContacts: 16,
+    maxContactsPerDevice: 4,
+    acceptsUnannouncedPath: false,
+    serviceRoute: [],
+    flowTimerS: 0,
+    natExpiresS: 0,
+    natPingS: 30,
+    natPing: 'options',
   },
   proxy: { timerCMs: 181_000, maxBreadth: 60, maxForwards: 70 },
   auth: { challengeRequests: true, challengeRegistrations: true, nonceLifetimeS: 300 },

@@ -4,6 +4,7 @@ import type { Random } from '../../ports/random.ts';
 import type { Trace } from '../../ports/trace.ts';
 import type { Accounts } from '../auth/accounts.ts';
 import { createAuthenticator } from '../auth/authenticator.ts';
+import type { Gruus } from '../gruu/gruus.ts';
 import type { LocationTable } from '../location/location-table.ts';
 import { createLocalTargets } from '../proxy/local-targets.ts';
 import { createProxy } from '../proxy/proxy.ts';
@@ -35,6 +36,8 @@ export interface SipServerDeps {
   readonly admission?: RegistrationAdmission;
   /** Absent: requests from the overlay pass unchanged. */
   readonly screen?: CallerScreen;
+  /** Absent: phones get no GRUUs, and the URIs of others with `gr` are treated as any. */
+  readonly gruus?: Gruus;
   readonly settings: SipSettings;
   /** Policy by listener name; absent: `defaultListenerPolicy`. */
   readonly listener?: (name: string) => ListenerPolicy;
@@ -93,6 +96,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     location,
     settings: settings.registrar,
     admission: deps.admission,
+    gruus: deps.gruus,
   });
   // The layer wants its handler first, the roles want the layer.
   const late: { handler: TransactionHandler | undefined } = { handler: undefined };
@@ -107,7 +111,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     },
     ...deps.transactions,
   });
-  const local = createLocalTargets({ location, flows });
+  const local = createLocalTargets({ location, flows, gruus: deps.gruus });
   const proxy = createProxy(
     {
       clock,

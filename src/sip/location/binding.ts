@@ -32,6 +32,13 @@ export interface Binding {
   readonly parameters: string;
   /** Wall clock of the last REGISTER that named it. */
   readonly lastRefreshMs: number;
+  /**
+   * Temporary GRUUs made for another value than this are void (RFC 5627 §5.1): the wall clock when the
+   * instance appeared or changed its Call-ID. Equal in all bindings of an instance, `undefined` without one.
+   */
+  readonly gruuEpochMs: number | undefined;
+  /** Behind an address translation that the phone does nothing to keep open: it is pinged. */
+  readonly nat: boolean;
 }
 
 /** A Contact address that can be reached as it stands: port and transport at `receivedAddress`. */

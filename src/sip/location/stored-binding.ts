@@ -3,11 +3,12 @@ import { utf8Decode, utf8Encode } from '../../base/text.ts';
 import type { Binding, DirectContact } from './binding.ts';
 
 /** What the store keeps of one address of record: JSON, version first. */
-const version = 2;
-/** Rows of version 1 end before the two cells of `direct`. */
+const version = 3;
+/** Rows of version 1 end before the two cells of `direct`, those of 2 before GRUU epoch and NAT. */
 const rowLengths: ReadonlyMap<unknown, number> = new Map([
   [1, 16],
-  [version, 18],
+  [2, 18],
+  [version, 20],
 ]);
 
 const transports: readonly SipTransportName[] = ['udp', 'tcp', 'tls', 'ws', 'wss'];
@@ -40,6 +41,8 @@ export function encodeBindings(bindings: readonly Binding[], slackMs: number): U
         b.lastRefreshMs,
         b.direct?.transport ?? null,
         b.direct?.port ?? null,
+        b.gruuEpochMs ?? null,
+        b.nat,
       ]),
     ]),
   );
@@ -99,7 +102,15 @@ function decodeRow(row: unknown, length: number, slackMs: number): Binding | und
     userAgent: cells[13] as string,
     parameters: cells[14] as string,
     lastRefreshMs: cells[15] as number,
+    gruuEpochMs: epochOf(cells),
+    nat: cells[19] === true,
   };
+}
+
+/** Rows without an epoch had no GRUUs: any number does for their instances. */
+function epochOf(cells: readonly unknown[]): number | undefined {
+  if (typeof cells[1] !== 'string') return undefined;
+  return typeof cells[18] === 'number' ? cells[18] : (cells[15] as number);
 }
 
 function decodeDirect(transport: unknown, port: unknown): DirectContact | undefined {

@@ -6,7 +6,8 @@ import type { Accounts } from '../auth/accounts.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
 import type { Binding, DirectContact } from '../location/binding.ts';
 import type { LocationTable } from '../location/location-table.ts';
-import { parseUri, uriEquals } from '../message/uri.ts';
+import type { Gruus } from '../gruu/gruus.ts';
+import { type SipUri, parseUri, uriEquals } from '../message/uri.ts';
 import type { ProxyTarget, TargetResolver } from './targets.ts';
 
 /** Targets from the bindings of this adapter. */
@@ -18,13 +19,24 @@ export interface LocalTargets {
   of(aor: string, secureOnly: boolean): readonly ProxyTarget[];
   /** The phone whose Contact is that URI, for requests inside a dialog. */
   ofContact(aor: string, uri: string): ProxyTarget | undefined;
+  /** What a GRUU of this server leads to; `undefined` for any other URI. RFC 5627 §6.1. */
+  ofGruu(uri: SipUri): GruuTarget | undefined;
+}
+
+export interface GruuTarget {
+  /** Whose it is; `undefined` when nobody made it. */
+  readonly aor: string | undefined;
+  /** The instance: the contact refreshed last, the others as alternates; or why there is none. */
+  readonly found: Outcome<ProxyTarget, SipFailure>;
 }
 
 export function createLocalTargets(deps: {
   readonly location: LocationTable;
   readonly flows: FlowOpener;
+  /** Absent: this server gives out no GRUUs. */
+  readonly gruus?: Gruus | undefined;
 }): LocalTargets {
-  const { flows, location } = deps;
+  const { flows, gruus, location } = deps;
 
   function targetOf(binding: Binding, alternates: readonly ProxyTarget[]): ProxyTarget {
     return {
@@ -78,11 +90,7 @@ export function createLocalTargets(deps: {
       const only = usable[0];
       if (only === undefined) return [];
       if (usable.length === 1) return [targetOf(only, [])];
-      return groups(usable).map((group) => {
-        const [first, ...rest] = group;
-        const alternates = rest.slice(0, limits.sipRoles.alternates).map((b) => targetOf(b, []));
-        return targetOf(first as Binding, alternates);
-      });
+      return groups(usable).map(targetOfGroup);
     },
     ofContact(aor, uri) {
       const bindings = location.bindings(aor);
@@ -95,11 +103,37 @@ export function createLocalTargets(deps: {
         });
       return match === undefined ? undefined : targetOf(match, []);
     },
+    ofGruu(uri) {
+      const meaning = gruus?.read(uri);
+      if (meaning === undefined) return undefined;
+      if (meaning === 'invalid') return { aor: undefined, found: failure(notFound) };
+      const { aor } = meaning;
+      const own = location.bindings(aor).filter((b) => meaning.names(b));
+      // Without a contact the temporary ones are void, the public one waits for the phone (§5.3).
+      if (own.length === 0) {
+        const absence = meaning.kind === 'public' ? unavailable : notFound;
+        return { aor, found: failure(absence) };
+      }
+      const usable = uri.scheme === 'sips' ? own.filter(isSecure) : own;
+      const [group] = groups(usable);
+      return {
+        aor,
+        found: group === undefined ? failure(unavailable) : success(targetOfGroup(group)),
+      };
+    },
   };
+
+  function targetOfGroup(group: readonly Binding[]): ProxyTarget {
+    const [first, ...rest] = group;
+    const alternates = rest.slice(0, limits.sipRoles.alternates).map((b) => targetOf(b, []));
+    return targetOf(first as Binding, alternates);
+  }
 }
 
 const nothing = (): void => undefined;
 const flowFailed = sipFailure(430, 'Flow Failed');
+const notFound = sipFailure(404, 'Not Found');
+const unavailable = sipFailure(480, 'Temporarily Unavailable');
 
 /** Streams cannot be opened towards the source of a REGISTER. */
 function receivedFrom(binding: Binding): DirectContact | undefined {
@@ -150,6 +184,12 @@ export function createLocalResolver(deps: {
         sink.done(sipFailure(404, 'Domain Not Served'));
         return nothing;
       }
+      const gruu = request.parsedUri.ok ? deps.local.ofGruu(request.parsedUri.value) : undefined;
+      if (gruu !== undefined) {
+        if (gruu.found.ok) sink.targets([gruu.found.value]);
+        sink.done(gruu.found.ok ? undefined : gruu.found.error);
+        return nothing;
+      }
       const targets = deps.local.of(aor, request.uri.startsWith('sips:'));
       if (targets.length > 0) {
         sink.targets(targets);
@@ -157,7 +197,7 @@ export function createLocalResolver(deps: {
         return nothing;
       }
       const known = deps.accounts.lookup(aor.slice(0, aor.lastIndexOf('@'))) !== undefined;
-      sink.done(known ? sipFailure(480, 'Temporarily Unavailable') : sipFailure(404, 'Not Found'));
+      sink.done(known ? unavailable : notFound);
       return nothing;
     },
   };

@@ -1,5 +1,6 @@
 import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
+import type { Outcome } from '../../base/outcome.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Flow, FlowOpener } from '../../ports/flow.ts';
 import type { Random } from '../../ports/random.ts';
@@ -154,8 +155,19 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     const { request } = routed;
     const context = { request, flow, authenticated: sender.aor !== undefined };
     const { flowId, nextRoute } = routed;
+    const phone = recordedGruu(routed);
     if (nextRoute !== undefined) {
-      return target(request, 'route', (done) => hops.openRoute(nextRoute, context, done));
+      // The Path of the phone does not count beside the routes of a dialog. RFC 5627 §6.1.
+      const uri = phone?.ok === true ? phone.value.uri : request.uri;
+      const open: ProxyTarget['open'] = (done) => hops.openRoute(nextRoute, context, done);
+      return { ...target(request, 'route', open), uri };
+    }
+    if (phone?.ok === true) return { ...phone.value, route: [] };
+    if (phone?.ok === false) {
+      return target(request, 'gruu', (done) => {
+        done(phone);
+        return nothing;
+      });
     }
     if (flowId !== undefined) {
       return target(request, 'flow', (done) => openFlow(request, flowId, done));
@@ -165,6 +177,16 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       return undefined;
     }
     return target(request, 'uri', (done) => hops.openRoute(request.uri, context, done));
+  }
+
+  /** Inside a dialog a GRUU of ours stands for the contact of its phone. RFC 5627 §6.1. */
+  function recordedGruu({
+    recorded,
+    request,
+  }: RoutedRequest): Outcome<ProxyTarget, SipFailure> | undefined {
+    if (!recorded || !request.uri.includes(';gr')) return undefined;
+    const { parsedUri } = request;
+    return parsedUri.ok ? local.ofGruu(parsedUri.value)?.found : undefined;
   }
 
   function target(request: SipRequest, label: string, open: ProxyTarget['open']): ProxyTarget {

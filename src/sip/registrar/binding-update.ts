@@ -32,7 +32,8 @@ export function updateBindings(
   const bindings = current.slice();
   let content = false;
   for (const contact of register.contacts) {
-    const granted = grant(contact.expiresS, settings);
+    const nat = isBehindNat(contact, register, arrival);
+    const granted = grant(contact.expiresS, settings, nat && arrival.flow.transport === 'udp');
     if (!granted.ok) return granted;
     const index = findBinding(bindings, contact);
     const old = index < 0 ? undefined : bindings[index];
@@ -47,12 +48,20 @@ export function updateBindings(
       content = true;
       continue;
     }
-    const next = makeBinding(old, contact, register, arrival, granted.value);
+    const epochMs = gruuEpoch(bindings, contact, register, arrival.nowMs);
+    const next = makeBinding(old, contact, register, arrival, {
+      grantedS: granted.value,
+      nat,
+      epochMs,
+    });
     if (old === undefined || contentDiffers(old, next)) content = true;
     if (index >= 0) bindings.splice(index, 1);
     bindings.push(next);
     if (dropReplaced(bindings, next, register)) content = true;
+    if (epochMs !== undefined) alignEpochs(bindings, next.instance, epochMs);
   }
+  const tooMany = refusalOfCount(current, bindings, settings);
+  if (tooMany !== undefined) return failure(tooMany);
   return success({
     aor: register.aor,
     bindings,
@@ -84,6 +93,7 @@ function removeAll(
 function grant(
   requestedS: number | undefined,
   settings: RegistrarSettings,
+  natOnUdp: boolean,
 ): Outcome<number, SipFailure> {
   const wantedS = requestedS ?? settings.defaultExpiresS;
   if (wantedS === 0) return success(0);
@@ -91,7 +101,75 @@ function grant(
     const minimum = String(Math.min(settings.minExpiresS, 3600));
     return failure(sipFailure(423, 'Interval Too Brief', [['Min-Expires', minimum]]));
   }
-  return success(Math.min(wantedS, settings.maxExpiresS));
+  const { natExpiresS, maxExpiresS } = settings;
+  const mostS = natOnUdp && natExpiresS > 0 ? Math.min(natExpiresS, maxExpiresS) : maxExpiresS;
+  return success(Math.min(wantedS, mostS));
+}
+
+/** Refused only where the REGISTER made it worse: limits may have been lowered meanwhile. */
+function refusalOfCount(
+  current: readonly Binding[],
+  bindings: readonly Binding[],
+  settings: RegistrarSettings,
+): SipFailure | undefined {
+  if (bindings.length <= current.length) return undefined;
+  if (bindings.length > settings.maxContacts) return tooManyBindings;
+  for (const { instance } of bindings) {
+    if (instance === undefined) continue;
+    let count = 0;
+    for (const b of bindings) if (b.instance === instance) count++;
+    if (count > settings.maxContactsPerDevice) return tooManyOfDevice;
+  }
+  return undefined;
+}
+
+const tooManyBindings = sipFailure(503, 'Too Many Bindings');
+const tooManyOfDevice = sipFailure(503, 'Too Many Bindings Of One Device');
+
+/**
+ * A phone with outbound keeps its flow open, one behind an edge proxy is the proxy's care, and
+ * WebSockets are kept open below SIP.
+ */
+function isBehindNat(
+  contact: RegisterContact,
+  register: RegisterRequest,
+  { flow, untranslated }: Arrival,
+): boolean {
+  if (untranslated || contact.regId !== undefined || register.path.length > 0) return false;
+  return flow.transport !== 'ws' && flow.transport !== 'wss';
+}
+
+/**
+ * Another Call-ID than that of the contact registered last (of the flow, where it is one) voids all
+ * temporary GRUUs of the instance. RFC 5627 §5.1.
+ */
+function gruuEpoch(
+  bindings: readonly Binding[],
+  { instance, regId }: RegisterContact,
+  register: RegisterRequest,
+  nowMs: number,
+): number | undefined {
+  if (instance === undefined) return undefined;
+  let heldMs: number | undefined;
+  let latest: Binding | undefined;
+  for (const b of bindings) {
+    if (b.instance !== instance) continue;
+    heldMs = b.gruuEpochMs;
+    if (b.regId !== regId) continue;
+    if (latest === undefined || b.lastRefreshMs >= latest.lastRefreshMs) latest = b;
+  }
+  if (heldMs === undefined) return nowMs;
+  if (latest === undefined || latest.callId === register.callId) return heldMs;
+  return Math.max(nowMs, heldMs + 1);
+}
+
+function alignEpochs(bindings: Binding[], instance: string | undefined, epochMs: number): void {
+  for (let i = 0; i < bindings.length; i++) {
+    const b = bindings[i] as Binding;
+    if (b.instance === instance && b.gruuEpochMs !== epochMs) {
+      bindings[i] = { ...b, gruuEpochMs: epochMs };
+    }
+  }
 }
 
 /** By instance and reg-id where both are given, else by URI comparison. */
@@ -131,7 +209,7 @@ function makeBinding(
   contact: RegisterContact,
   register: RegisterRequest,
   arrival: Arrival,
-  grantedS: number,
+  worked: { grantedS: number; nat: boolean; epochMs: number | undefined },
 ): Binding {
   const { flow } = arrival;
   return {
@@ -139,7 +217,7 @@ function makeBinding(
     instance: contact.instance === undefined ? undefined : keep(old?.instance, contact.instance),
     regId: contact.regId,
     q: contact.q,
-    expiresAtMs: arrival.nowMs + grantedS * 1000,
+    expiresAtMs: arrival.nowMs + worked.grantedS * 1000,
     callId: keep(old?.callId, register.callId),
     cseq: register.cseq,
     receivedAddress: keep(old?.receivedAddress, flow.remote.address),
@@ -153,6 +231,8 @@ function makeBinding(
     userAgent: keep(old?.userAgent, arrival.userAgent),
     parameters: keep(old?.parameters, contact.parameters),
     lastRefreshMs: arrival.nowMs,
+    gruuEpochMs: worked.epochMs,
+    nat: worked.nat,
   };
 }
 
@@ -199,6 +279,7 @@ function contentDiffers(a: Binding, b: Binding): boolean {
     a.parameters !== b.parameters ||
     a.transport !== b.transport ||
     a.direct !== b.direct ||
+    a.gruuEpochMs !== b.gruuEpochMs ||
     a.path !== b.path
   );
 }

@@ -3,7 +3,8 @@ import type { Outcome } from '../../base/outcome.ts';
 import { failure, success } from '../../base/outcome.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
 import type { Domains } from '../core/domains.ts';
-import { aorOf } from '../core/aor.ts';
+import { aorOf, servedDomainOf } from '../core/aor.ts';
+import type { RegistrarSettings } from '../core/settings.ts';
 import type { SipRequest } from '../message/message.ts';
 import { type NameAddr, parseNameAddr } from '../message/name-addr.ts';
 import { type SipUri, parseUri } from '../message/uri.ts';
@@ -16,7 +17,10 @@ export interface RegisterRequest {
   /** `*`, or the contacts; an empty list is a fetch. */
   readonly contacts: readonly RegisterContact[] | '*';
   readonly path: readonly string[];
+  /** Outbound was asked for and is applied: the answer says so. RFC 5626 §6. */
   readonly outbound: boolean;
+  /** `sip`, or `sips` when the phone registers its SIPS address. */
+  readonly scheme: 'sip' | 'sips';
 }
 
 export interface RegisterContact {
@@ -38,6 +42,7 @@ const understood: ReadonlySet<string> = new Set(['path', 'outbound', 'pref', 'gr
 export function readRegister(
   request: SipRequest,
   domains: Domains,
+  settings: Pick<RegistrarSettings, 'acceptsUnannouncedPath'>,
 ): Outcome<RegisterRequest, SipFailure> {
   if (request.has('Require')) {
     const unknown = request.values('Require').filter((tag) => !understood.has(tag.toLowerCase()));
@@ -55,21 +60,44 @@ export function readRegister(
   if (path.length > limits.sipRoles.pathValues || path.some(isTooLong)) {
     return failure(sipFailure(400, 'Too Many Paths'));
   }
+  if (path.length > 0 && !settings.acceptsUnannouncedPath && !supports(request, 'path')) {
+    return failure(sipFailure(420, 'Bad Extension', [['Unsupported', 'path']]));
+  }
   if (isTooLong(request.callId)) return failure(sipFailure(400, 'Call-ID Too Long'));
-  const contacts = readContacts(request, to.value);
-  if (!contacts.ok) return contacts;
-  const outbound = supports(request, 'outbound');
-  const refusal =
-    contacts.value === '*' ? undefined : checkOutbound(contacts.value, path, outbound);
-  if (refusal !== undefined) return failure(refusal);
+  const read = readContacts(request, to.value, domains);
+  if (!read.ok) return read;
+  let contacts = read.value;
+  let outbound = false;
+  if (contacts !== '*' && contacts.some((contact) => contact.regId !== undefined)) {
+    const asked = supports(request, 'outbound');
+    if (reachesOutbound(request, path)) {
+      if (contacts.filter((contact) => contact.expiresS !== 0).length > 1) {
+        return failure(sipFailure(400, 'One Contact With reg-id'));
+      }
+      outbound = asked && contacts.some((c) => c.regId !== undefined && c.expiresS !== 0);
+    } else if (asked) {
+      return failure(sipFailure(439, 'First Hop Lacks Outbound Support'));
+    } else {
+      contacts = contacts.map((contact) => ({ ...contact, regId: undefined }));
+    }
+  }
   return success({
     aor,
     callId: request.callId,
     cseq: request.cseq.number,
-    contacts: contacts.value,
+    contacts,
     path,
     outbound,
+    scheme: to.value.scheme,
   });
+}
+
+/** The registrar is the first hop, or the first hop has marked its Path value with `ob`. RFC 5626 §6. */
+function reachesOutbound(request: SipRequest, path: readonly string[]): boolean {
+  const first = path[0];
+  if (first === undefined) return request.values('Via').length === 1;
+  const parsed = parseNameAddr(first);
+  return parsed.ok && parsed.value.parsedUri.ok && parsed.value.parsedUri.value.params.has('ob');
 }
 
 const noValues: readonly string[] = [];
@@ -77,6 +105,7 @@ const noValues: readonly string[] = [];
 function readContacts(
   request: SipRequest,
   to: SipUri,
+  domains: Domains,
 ): Outcome<readonly RegisterContact[] | '*', SipFailure> {
   const values = request.values('Contact');
   const header = request.header('Expires');
@@ -93,7 +122,7 @@ function readContacts(
   for (const value of values) {
     const parsed = parseNameAddr(value);
     if (!parsed.ok) return failure(sipFailure(400, 'Malformed Contact'));
-    const contact = readContact(parsed.value, headerS, to);
+    const contact = readContact(parsed.value, headerS, to, domains);
     if (!contact.ok) return contact;
     contacts.push(contact.value);
   }
@@ -104,6 +133,7 @@ function readContact(
   contact: NameAddr,
   headerS: number | undefined,
   to: SipUri,
+  domains: Domains,
 ): Outcome<RegisterContact, SipFailure> {
   const bare = !contact.raw.includes('<');
   if (bare && contact.uri.includes('?')) return failure(sipFailure(400, 'Malformed Contact'));
@@ -119,7 +149,9 @@ function readContact(
     uri.value.headers === undefined &&
     uri.value.user === to.user &&
     uri.value.host.toLowerCase() === to.host.toLowerCase();
-  if (isAor || (!isSip && instance !== undefined)) {
+  // A GRUU of ours leads back here, whomever it names.
+  const isGruu = uri.value.params.has('gr') && servedDomainOf(uri.value, domains) !== undefined;
+  if (isAor || isGruu || (!isSip && instance !== undefined)) {
     return failure(sipFailure(403, 'Contact Not Allowed'));
   }
   const expires = contact.params.get('expires');
@@ -177,23 +209,6 @@ function parseRegId(text: string | undefined): number | undefined {
   if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
   const id = Number(text);
   return id >= 1 && id < 0x8000_0000 ? id : undefined;
-}
-
-/** RFC 5626 §6. */
-function checkOutbound(
-  contacts: readonly RegisterContact[],
-  path: readonly string[],
-  supported: boolean,
-): SipFailure | undefined {
-  if (!contacts.some((contact) => contact.regId !== undefined)) return undefined;
-  if (contacts.filter((contact) => contact.expiresS !== 0).length > 1) {
-    return sipFailure(400, 'One Contact With reg-id');
-  }
-  const first = path[0];
-  if (first !== undefined && supported && !/;ob(?=[;>=]|$)/i.test(first)) {
-    return sipFailure(439, 'First Hop Lacks Outbound Support');
-  }
-  return undefined;
 }
 
 export function supports(request: SipRequest, tag: string): boolean {

@@ -9,6 +9,7 @@ import type { RegistrarSettings } from '../core/settings.ts';
 import type { Binding, LocationChange } from '../location/binding.ts';
 import type { LocationTable } from '../location/location-table.ts';
 import { type SipRequest, type SipResponse, createResponse } from '../message/message.ts';
+import type { Gruus } from '../gruu/gruus.ts';
 import type { RegistrationAdmission } from './admission.ts';
 import { updateBindings } from './binding-update.ts';
 import { isUntranslated } from './direct-contact.ts';
@@ -22,6 +23,8 @@ export interface RegistrarDeps {
   readonly location: LocationTable;
   readonly settings: RegistrarSettings;
   readonly admission?: RegistrationAdmission | undefined;
+  /** Absent: no GRUUs are given out. */
+  readonly gruus?: Gruus | undefined;
 }
 
 export interface RegisterArrival {
@@ -42,7 +45,7 @@ export interface Registrar {
 }
 
 export function createRegistrar(deps: RegistrarDeps): Registrar {
-  const { clock, domains, location, settings, trace } = deps;
+  const { clock, domains, gruus, location, settings, trace } = deps;
   /** REGISTERs behind one that waits for its admission, by address. */
   const queues = new Map<string, (() => void)[]>();
   const accepted = trace.counter('sip_registrations_total', { result: 'accepted' });
@@ -52,14 +55,14 @@ export function createRegistrar(deps: RegistrarDeps): Registrar {
   let dateText = '';
 
   function register(arrival: RegisterArrival): void {
-    const parsed = readRegister(arrival.request, domains);
+    const parsed = readRegister(arrival.request, domains, settings);
     if (!parsed.ok) {
       refuse(arrival, parsed.error);
       return;
     }
     const { aor } = parsed.value;
     if (arrival.aor !== undefined && aor !== arrival.aor) {
-      refuse(arrival, sipFailure(403, 'Not Your Address of Record'));
+      refuse(arrival, thirdParty);
       return;
     }
     const queue = queues.get(aor);
@@ -182,17 +185,25 @@ export function createRegistrar(deps: RegistrarDeps): Registrar {
     accepted.add();
     const now = clock.wallMs();
     const headers: (readonly [string, string])[] = [];
-    for (const b of bindings) headers.push(['Contact', contactValue(b, now)]);
-    if (parsed.path.length > 0 && supports(arrival.request, 'path')) {
+    const { request } = arrival;
+    const withGruus = gruus !== undefined && supports(request, 'gruu');
+    for (const b of bindings) {
+      const gruu = withGruus ? gruuParameters(gruus, parsed, b) : '';
+      headers.push(['Contact', contactValue(b, now, gruu)]);
+    }
+    if (parsed.path.length > 0 && supports(request, 'path')) {
       headers.push(['Path', parsed.path.join(', ')]);
     }
-    const outbound =
-      parsed.outbound &&
-      parsed.contacts !== '*' &&
-      parsed.contacts.some((contact) => contact.regId !== undefined && contact.expiresS !== 0);
-    if (outbound) headers.push(['Require', 'outbound']);
+    for (const route of settings.serviceRoute) headers.push(['Service-Route', route]);
+    if (parsed.outbound) {
+      headers.push(['Require', 'outbound']);
+      // Behind an edge proxy the flow is the proxy's, which adds its own.
+      if (settings.flowTimerS > 0 && parsed.path.length === 0) {
+        headers.push(['Flow-Timer', String(settings.flowTimerS)]);
+      }
+    }
     headers.push(['Date', date(now)]);
-    arrival.respond(createResponse(arrival.request, 200, 'OK', { toTag: arrival.toTag, headers }));
+    arrival.respond(createResponse(request, 200, 'OK', { toTag: arrival.toTag, headers }));
   }
 
   function date(now: number): string {
@@ -214,8 +225,25 @@ export function createRegistrar(deps: RegistrarDeps): Registrar {
 
 const busy = sipFailure(503, 'Service Unavailable', [['Retry-After', '5']]);
 
-function contactValue(b: Binding, now: number): string {
+/** RFC 7904 §3.3: the record is signed with the user's own certificate, which nobody else holds. */
+const thirdParty = sipFailure(403, 'Third-Party Registration Refused', [
+  [
+    'Warning',
+    '399 chordial "To names another user than the credentials; users register themselves only"',
+  ],
+]);
+
+/** RFC 5627 §5.2. */
+function gruuParameters(gruus: Gruus, { aor, scheme }: RegisterRequest, b: Binding): string {
+  const { instance, gruuEpochMs } = b;
+  if (instance === undefined || gruuEpochMs === undefined) return '';
+  const temporary = gruus.temporaryGruu(aor, instance, gruuEpochMs, scheme);
+  const ofPublic = `;pub-gruu="${gruus.publicGruu(aor, instance, scheme)}"`;
+  return temporary === undefined ? ofPublic : `${ofPublic};temp-gruu="${temporary}"`;
+}
+
+function contactValue(b: Binding, now: number, gruu: string): string {
   const leftS = Math.max(1, Math.round((b.expiresAtMs - now) / 1000));
   const q = b.q === 1000 ? '' : `;q=${(b.q / 1000).toFixed(3).replace(/0{1,2}$/, '')}`;
-  return `<${b.contact}>${b.parameters}${q};expires=${String(leftS)}`;
+  return `<${b.contact}>${b.parameters}${gruu}${q};expires=${String(leftS)}`;
 }

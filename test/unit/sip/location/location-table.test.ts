@@ -42,6 +42,8 @@ function binding(clock: FakeClock, more: Partial<Binding> = {}): Binding {
     userAgent: 'test',
     parameters: ';audio',
     lastRefreshMs: clock.wallMs(),
+    gruuEpochMs: undefined,
+    nat: false,
     ...more,
   };
 }

@@ -204,7 +204,7 @@ test('[S5626-10-01] [S5626-6-02] [S5626-6-01] reg-id out of range, twice, and be
   assert.equal(register(phone, 'alice', { contacts: [contact('1'), contact('22')] }).status, 400);
   const behind = register(phone, 'alice', {
     contacts: [contact('1')],
-    headers: [...headers, 'Path: <sip:edge.example;lr>'],
+    headers: ['Supported: outbound, path', 'Path: <sip:edge.example;lr>'],
   });
   assert.equal(behind.status, 439);
 });
