@@ -193,6 +193,23 @@ export const limits = {
     contexts: 100_000,
     /** Own Route values whose flow token is known to be genuine. */
     provenRoutes: 8192,
+    /** Accept-Contact and Reject-Contact values of one request (RFC 3841 §11). */
+    preferenceRules: 20,
+    /** Feature tags of one Contact or preference, and values of one tag. */
+    featureTags: 32,
+    featureValues: 64,
+    /** Feature sets of Contacts kept ready. */
+    knownFeatureSets: 2048,
+    /** Contacts of one 3xx looked at, and redirections followed for one request. */
+    redirectContacts: 16,
+    redirections: 10,
+    /** Servers that asked for a pause by Retry-After, and the longest pause granted. */
+    pausedServers: 4096,
+    longestPauseS: 3600,
+    /** Calls that wait for a phone to register meanwhile. */
+    followedCalls: 20_000,
+    /** Entries of History-Info or Diversion carried on. */
+    historyEntries: 16,
   },
   /** The host: certificates, sockets, store. */
   node: {
@@ -227,6 +244,13 @@ export const limits = {
     closeLingerMs: 2000,
     /** Bytes of store writes waiting for the disk; beyond it writes fail. */
     storePendingBytes: 64 << 20,
+    /** DTLS sessions, handshakes included. */
+    dtlsSessions: 4096,
+    /** Largest datagram of a DTLS session: fits every path that IPv6 can take. */
+    dtlsMtuBytes: 1200,
+    /** UDP sockets of paths and connections, and datagrams that wait for the network in one. */
+    datagramSockets: 8192,
+    datagramsWaiting: 1024,
     /** Labelled counters; beyond it a counter without labels is used. */
     counters: 4096,
   },
