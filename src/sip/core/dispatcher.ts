@@ -4,6 +4,7 @@ import { type Authenticator, identityRefusal } from '../auth/authenticator.ts';
 import { type SipRequest, createResponse } from '../message/message.ts';
 import type { Sender } from '../proxy/forward.ts';
 import type { Proxy } from '../proxy/proxy.ts';
+import { readDisposition } from '../proxy/disposition.ts';
 import { type RoutedRequest, addressesServer, readRoutes } from '../proxy/routing.ts';
 import type { CallerScreen, HopAddressing } from '../proxy/targets.ts';
 import { refusalOf } from '../proxy/validation.ts';
@@ -101,7 +102,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     // A dialog we recorded on this very flow needs no proof again; from another flow it does.
     const known = inDialog && routed.fromRecordedFlow;
     if (known || !settings.auth.challengeRequests || isOutsideCall(routed.request, policy)) {
-      proxy.forward(transaction, routed, { aor: undefined, fromOverlay: false });
+      serve(transaction, routed, unknownSender);
       return;
     }
     const auth = authenticator.check(routed.request, flow, 'proxy', policy.algorithms);
@@ -112,7 +113,18 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     const { aor } = auth.account;
     const refusal = inDialog ? undefined : identityRefusal(routed.request, aor, domains);
     if (refusal !== undefined) refuse(transaction, refusal);
-    else proxy.forward(transaction, routed, { aor, fromOverlay: false });
+    else serve(transaction, routed, { aor, fromOverlay: false });
+  }
+
+  /** A caller may ask for the places instead of being forwarded to them. RFC 3841 §9.1. */
+  function serve(transaction: ServerTransaction, routed: RoutedRequest, sender: Sender): void {
+    const { request: incoming } = routed;
+    const isLookup = routed.nextRoute === undefined && !routed.recorded && !incoming.inDialog;
+    if (isLookup && !isGruu(incoming, domains) && readDisposition(incoming).redirect) {
+      redirector.redirect(transaction, incoming);
+    } else {
+      proxy.forward(transaction, routed, sender);
+    }
   }
 
   /** A caller of another domain, to an address of ours: where the listener takes such calls. */
@@ -233,7 +245,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     }
     const { routed } = routes;
     if (flow.listener !== overlayListener) {
-      proxy.forwardAck(routed, flow, { aor: undefined, fromOverlay: false });
+      proxy.forwardAck(routed, flow, unknownSender);
       return;
     }
     const shown = deps.screen?.withoutAssertions(routed.request, flow) ?? routed.request;
@@ -247,6 +259,16 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       counter = trace.counter('sip_requests_total', { method: label });
       received.set(label, counter);
     }
+  /** RFC 3261 §16.10. */
+  function strayCancel(cancel: SipRequest, flow: Flow): boolean {
+    if (!cancel.parsedUri.ok || refusalOf(cancel) !== undefined || deps.refusesNewWork())
+      return false;
+    const routes = readRoutes(cancel, flow, hops, domains);
+    if (!routes.ok || routes.routed.nextRoute !== undefined) return false;
+    const sender = flow.listener === overlayListener ? overlaySender : unknownSender;
+    return proxy.forwardCancel(routes.routed, flow, sender);
+  }
+
     counter.add();
   }
 
@@ -260,12 +282,14 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
 
 const overlaySender: Sender = { aor: undefined, fromOverlay: true };
 
+    strayCancel,
 /**
  * Requests that phones serve without looking for the dialog which their tags claim: their caller is
  * checked each time.
  */
 const servedAnyway: ReadonlySet<string> = new Set([
   'MESSAGE',
+const unknownSender: Sender = { aor: undefined, fromOverlay: false };
   'NOTIFY',
   'OPTIONS',
   'PUBLISH',

@@ -1,4 +1,5 @@
 import type { DigestAlgorithm } from '../digest/digest.ts';
+import type { SessionTimerPolicy } from '../proxy/session-timer.ts';
 
 /** Settings of the SIP roles; all times with their unit in the name. */
 export interface SipSettings {
@@ -42,6 +43,8 @@ export interface ProxySettings {
   readonly maxBreadth: number;
   /** Put into requests that carry none. */
   readonly maxForwards: number;
+  /** Absent: the proxy asks for no session timers. RFC 4028 §8. */
+  readonly sessionTimer?: SessionTimerPolicy;
 }
 
 export interface AuthSettings {

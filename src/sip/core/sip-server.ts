@@ -6,6 +6,7 @@ import type { Accounts } from '../auth/accounts.ts';
 import { createAuthenticator } from '../auth/authenticator.ts';
 import type { Gruus } from '../gruu/gruus.ts';
 import type { LocationTable } from '../location/location-table.ts';
+import { createArrivals } from '../proxy/arrivals.ts';
 import { createLocalTargets } from '../proxy/local-targets.ts';
 import { createProxy } from '../proxy/proxy.ts';
 import type { CallerScreen, HopAddressing, TargetResolver } from '../proxy/targets.ts';
@@ -107,6 +108,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     handler: {
       request: (transaction) => late.handler?.request(transaction),
       ack: (ack, flow) => late.handler?.ack(ack, flow),
+      strayCancel: (cancel, flow) => late.handler?.strayCancel?.(cancel, flow) === true,
       strayResponse: (response, flow) => late.handler?.strayResponse(response, flow),
     },
     ...deps.transactions,
@@ -122,6 +124,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
       hops,
       resolver: deps.resolver,
       local,
+      arrivals: createArrivals({ location, local }),
       settings: settings.proxy,
     },
     layer,

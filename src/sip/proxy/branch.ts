@@ -1,17 +1,21 @@
 import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Flow } from '../../ports/flow.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
-import type { SipResponse } from '../message/message.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
 import type { ClientTransaction, TransactionLayer } from '../transaction/layer.ts';
 import type { BranchFinal } from './best-response.ts';
 import { type ForwardPlan, buildForward } from './forward.ts';
-import type { HopAddressing, ProxyTarget } from './targets.ts';
+import type { PausedServers } from './retry-after.ts';
+import type { HopAddressing, OpenFlow, ProxyTarget } from './targets.ts';
 
 export interface BranchDeps {
   readonly clock: Clock;
   readonly layer: TransactionLayer;
   readonly hops: HopAddressing;
   readonly timerCMs: number;
+  readonly paused: PausedServers;
+  /** Credentials for a server that challenges: the request again with them, `undefined` when there are none. */
+  answerChallenge?(sent: SipRequest, flow: Flow, response: SipResponse): SipRequest | undefined;
 }
 
 export interface BranchCallbacks {
@@ -45,7 +49,10 @@ export function startBranch(
 ): Branch {
   const { clock, hops, layer } = deps;
   const isInvite = plan.request.method === 'INVITE';
+  const isFresh = !plan.request.inDialog;
   let ways: readonly ProxyTarget[] = target.alternates ?? [];
+  /** The next address of the way being tried. */
+  let nextAddress: OpenFlow | undefined;
   let client: ClientTransaction | undefined;
   let giveUp: (() => void) | undefined;
   let timer: Timer | undefined;
@@ -53,45 +60,61 @@ export function startBranch(
   let over = false;
   let cancelling = false;
 
-  open(target);
+  open(target, (done) => target.open(done));
 
-  function open(way: ProxyTarget): void {
+  function open(way: ProxyTarget, opener: OpenFlow): void {
     const attempt = { answered: false };
-    const stop = way.open((outcome) => {
+    nextAddress = undefined;
+    const stop = opener((outcome, next) => {
       if (attempt.answered || over) return;
       attempt.answered = true;
       giveUp = undefined;
-      if (outcome.ok) send(way, outcome.value);
-      else tryNext(own(outcome.error));
+      nextAddress = next;
+      if (!outcome.ok) tryNext(way, own(outcome.error));
+      else if (isFresh && deps.paused.isPaused(outcome.value)) tryNext(way, own(paused));
+      else send(way, outcome.value, undefined);
     });
     if (!attempt.answered) giveUp = stop;
   }
 
-  function send(way: ProxyTarget, flow: Flow): void {
+  function send(way: ProxyTarget, flow: Flow, again: SipRequest | undefined): void {
     const sentBy = hops.via(flow);
+    const request = again ?? buildForward(plan, way, flow, breadth, hops);
+    let answered = false;
     const via =
       plan.viaMark === ''
         ? sentBy
         : { ...sentBy, extraParams: (sentBy.extraParams ?? '') + plan.viaMark };
     const current = layer.request({
-      request: buildForward(plan, way, flow, breadth, hops),
+      request,
       flow,
       via,
       callbacks: {
         response: (response) => {
-          onResponse(current, response);
+          answered = true;
+          if (again === undefined && isChallenge(response.status) && current === client) {
+            const more = over ? undefined : deps.answerChallenge?.(request, flow, response);
+            if (more !== undefined && !cancelling) {
+              timer?.cancel();
+              send(way, flow, more);
+              return;
+            }
+          }
+          onResponse(way, current, response);
         },
         failed: (kind) => {
           if (current !== client) return;
-          tryNext(own(kind === 'timeout' ? timedOut : lostOn(way)));
+          // Who has rung or said Trying is there: only its answer is missing (RFC 3263 §4.3).
+          if (answered) nextAddress = undefined;
+          tryNext(way, own(kind === 'timeout' ? timedOut : lostOn(way)));
         },
       },
     });
     client = current;
-    if (isInvite) startTimerC();
+    if (isInvite) startTimerC(way);
   }
 
-  function onResponse(from: ClientTransaction, response: SipResponse): void {
+  function onResponse(way: ProxyTarget, from: ClientTransaction, response: SipResponse): void {
     const { status } = response;
     if (status >= 200 && status < 300) {
       const mine = from === client && !over;
@@ -109,40 +132,46 @@ export function startBranch(
       callbacks.provisional(response);
     } else if (status >= 300) {
       const final = { status, response };
-      if (status === 408 || status === 430) tryNext(final);
-      else end(final);
+      if (status === 503) deps.paused.note(from.flow, response);
+      else if (status !== 408 && status !== 430) nextAddress = undefined;
+      if (status === 408 || status === 430 || (status === 503 && nextAddress !== undefined)) {
+        if (status !== 503) nextAddress = undefined;
+        tryNext(way, final);
+      } else end(final);
     }
   }
 
-  function tryNext(final: BranchFinal): void {
-    const next = ways[0];
+  /** The next address of the same place, else the next way to the same phone. */
+  function tryNext(way: ProxyTarget, final: BranchFinal): void {
+    const address = nextAddress;
+    const next = address === undefined ? ways[0] : way;
     if (next === undefined || cancelling) {
       end(final);
       return;
     }
-    ways = ways.slice(1);
+    if (address === undefined) ways = ways.slice(1);
     client = undefined;
     timer?.cancel();
     timer = undefined;
-    open(next);
+    open(next, address ?? ((done) => next.open(done)));
   }
 
   /** One timer that is looked at again when provisional responses moved its due time. */
-  function startTimerC(): void {
+  function startTimerC(way: ProxyTarget): void {
     timerCDueMs = clock.monotonicMs() + deps.timerCMs;
-    armTimerC(deps.timerCMs);
+    armTimerC(way, deps.timerCMs);
   }
 
-  function armTimerC(delayMs: number): void {
+  function armTimerC(way: ProxyTarget, delayMs: number): void {
     timer = clock.after('sip-timer-c', delayMs, () => {
       const leftMs = timerCDueMs - clock.monotonicMs();
       if (leftMs > 0) {
-        armTimerC(leftMs);
+        armTimerC(way, leftMs);
       } else if (client?.proceeding === true) {
         cancelClient(undefined);
       } else {
         const silent = client;
-        tryNext(own(timedOut));
+        tryNext(way, own(timedOut));
         silent?.abandon();
       }
     });
@@ -188,10 +217,16 @@ const timedOut = sipFailure(408, 'Request Timeout');
 const transportFailed = sipFailure(503, 'Service Unavailable');
 /** The other adapter is gone, and with it the phones behind it. */
 const nodeLost = sipFailure(480, 'Temporarily Unavailable');
+/** As if the server had answered once more what it answered before. */
+const paused = sipFailure(503, 'Service Unavailable');
 const terminated = sipFailure(487, 'Request Terminated');
 
 function lostOn(way: ProxyTarget): SipFailure {
   return way.side === 'overlay' ? nodeLost : transportFailed;
+}
+
+function isChallenge(status: number): boolean {
+  return status === 401 || status === 407;
 }
 
 function own(failure: SipFailure): BranchFinal {

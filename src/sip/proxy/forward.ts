@@ -14,6 +14,7 @@ import {
   spellingParams,
 } from './identity.ts';
 import type { RoutedRequest } from './routing.ts';
+import { type SessionTimer, confirmTimer } from './session-timer.ts';
 import type { HopAddressing, ProxyTarget } from './targets.ts';
 import { maxForwardsOf, requestUriOf } from './validation.ts';
 
@@ -47,6 +48,8 @@ export interface ForwardPlan {
   /** P-Asserted-Identity to state instead of what came: a value, none (`''`), or as received. */
   readonly asserted: string | undefined;
   readonly hidesIdentity: boolean;
+  /** Set where a session timer is asked for. */
+  readonly session: SessionTimer | undefined;
 }
 
 const dialogForming: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE', 'REFER']);
@@ -58,6 +61,7 @@ export function planForwarding(
   viaMark: string,
   domains: Domains,
   defaultMaxForwards: number,
+  session?: SessionTimer,
 ): ForwardPlan {
   const { request } = routed;
   const fresh = request.to.tag === undefined;
@@ -96,6 +100,7 @@ export function planForwarding(
     credentials: foreignCredentials(request, domains),
     asserted: ours ? assertedIdentity(request, sender) : undefined,
     hidesIdentity: request.has('Privacy') && /\bid\b/i.test(request.rows('Privacy').join(';')),
+    session,
   };
 }
 
@@ -178,6 +183,9 @@ export function buildForward(
   } else if (plan.hidesIdentity && target.side !== 'overlay') {
     editor.remove('P-Asserted-Identity');
   }
+  if (plan.session !== undefined) {
+    for (const [name, value] of plan.session.headers) editor.set(name, value);
+  }
   for (const [name, value] of target.extraHeaders ?? noHeaders) editor.set(name, value);
   if (target.route.length > 0) editor.prepend('Route', target.route.join(', '));
   return strictlyRouted(editor.build(), uri);
@@ -208,8 +216,9 @@ function strictlyRouted(request: SipRequest, uri: string): SipRequest {
 export function restoreResponse(
   plan: ForwardPlan,
   received: SipRequest,
-  response: SipResponse,
+  given: SipResponse,
 ): SipResponse {
+  const response = plan.session === undefined ? given : confirmTimer(plan.session, given);
   const { from, to } = received;
   const isAsReceived = from === plan.request.from || from.raw === plan.request.from.raw;
   if (plan.from === undefined && plan.to === undefined && isAsReceived) return response;

@@ -45,6 +45,7 @@ export function createLocalTargets(deps: {
       route: binding.path,
       side: 'phone',
       label: `contact ${binding.flowId}`,
+      ...(binding.parameters === '' ? {} : { features: binding.parameters }),
       open: (done) => openBinding(binding, done),
       ...(alternates.length === 0 ? {} : { alternates }),
     };

@@ -11,12 +11,26 @@ import { type SipFailure, sipFailure } from '../core/failure.ts';
 import type { ProxySettings } from '../core/settings.ts';
 import { type SipRequest, createResponse } from '../message/message.ts';
 import type { ServerTransaction, TransactionLayer } from '../transaction/layer.ts';
+import type { Arrivals } from './arrivals.ts';
+import type { BranchDeps } from './branch.ts';
+import { createFeatureReader, hasTooManyRules } from './caller-preferences.ts';
+import { readDisposition, usualDisposition } from './disposition.ts';
+import { createFollower } from './follower.ts';
 import { type ForwardPlan, type Sender, buildForward, planForwarding } from './forward.ts';
 import type { LocalTargets } from './local-targets.ts';
 import { createLoopMarks } from './loop-mark.ts';
 import { createResponseContext } from './response-context.ts';
+import { createPausedServers } from './retry-after.ts';
 import type { RoutedRequest } from './routing.ts';
-import type { HopAddressing, ProxyTarget, TargetResolver } from './targets.ts';
+import { askForTimer } from './session-timer.ts';
+import { createTargetFilter, noFilter } from './target-filter.ts';
+import type {
+  HopAddressing,
+  OpenedFlow,
+  ProxyTarget,
+  ResolveContext,
+  TargetResolver,
+} from './targets.ts';
 import { maxBreadthOf } from './validation.ts';
 
 export interface ProxyDeps {
@@ -28,7 +42,10 @@ export interface ProxyDeps {
   readonly hops: HopAddressing;
   readonly resolver: TargetResolver;
   readonly local: LocalTargets;
+  readonly arrivals: Arrivals;
   readonly settings: ProxySettings;
+  /** Credentials of this server for servers that challenge it (trunks). */
+  readonly answerChallenge?: BranchDeps['answerChallenge'];
 }
 
 /** The stateful forking proxy of RFC 3261 §16. */
@@ -37,14 +54,24 @@ export interface Proxy {
   forward(transaction: ServerTransaction, routed: RoutedRequest, sender: Sender): void;
   /** Forwards the ACK for a 2xx without state. */
   forwardAck(routed: RoutedRequest, flow: Flow, sender: Sender): void;
+  /** Forwards a CANCEL that belongs to no context, without state; false when it leads nowhere. §16.10. */
+  forwardCancel(routed: RoutedRequest, flow: Flow, sender: Sender): boolean;
   readonly contexts: number;
   readonly ringing: number;
 }
 
 export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
-  const { clock, domains, flows, hops, local, resolver, settings, trace } = deps;
+  const { arrivals, clock, domains, flows, hops, local, resolver, settings, trace } = deps;
   const loops = createLoopMarks(deps.random.u32());
-  const branches = { clock, layer, hops, timerCMs: settings.timerCMs };
+  const branches: BranchDeps = {
+    clock,
+    layer,
+    hops,
+    timerCMs: settings.timerCMs,
+    paused: createPausedServers(clock),
+    ...(deps.answerChallenge === undefined ? {} : { answerChallenge: deps.answerChallenge }),
+  };
+  const readFeatures = createFeatureReader();
   let contexts = 0;
   let ringing = 0;
   const forwarded = trace.counter('sip_proxy_requests_total');
@@ -85,7 +112,16 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       refuse(transaction, sipFailure(440, 'Max-Breadth Exceeded'));
       return;
     }
+    const timer = askForTimer(request, settings.sessionTimer);
+    if (timer !== undefined && 'status' in timer) {
+      refuse(transaction, timer);
+      return;
+    }
     const direct = directTarget(routed, transaction.flow, sender);
+    if (direct === undefined && hasTooManyRules(request)) {
+      refuse(transaction, sipFailure(403, 'Too Many Caller Preferences'));
+      return;
+    }
     const plan = planForwarding(
       routed,
       transaction.flow,
@@ -93,6 +129,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       mark,
       domains,
       settings.maxForwards,
+      timer,
     );
     start(transaction, plan, breadth, direct, sender);
   }
@@ -109,41 +146,52 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     contexts++;
     if (isInvite) ringing++;
     forwarded.add();
-    let stop = nothing;
+    const { parsedUri } = request;
+    const aor = direct === undefined && parsedUri.ok ? aorOf(parsedUri.value, domains) : undefined;
+    let unfollow = nothing;
+    const resolving: ResolveContext = {
+      request,
+      flow: transaction.flow,
+      aor,
+      authenticatedAor: sender.aor,
+      fromOverlay: sender.fromOverlay,
+    };
+    const chosenHere = aor !== undefined;
     const context = createResponseContext({
       branches,
       transaction,
       plan,
       breadth,
       lookedUp: direct === undefined && !sender.fromOverlay,
+      filter: chosenHere ? createTargetFilter(request, readFeatures) : noFilter,
+      disposition: chosenHere ? readDisposition(request) : usualDisposition,
+      ...(chosenHere && !sender.fromOverlay
+        ? { follow: createFollower({ resolver, domains }, resolving) }
+        : {}),
       answered(status) {
         if (isInvite) ringing--;
         answers[Math.trunc(status / 100) - 2]?.add();
       },
       closed() {
         contexts--;
-        stop();
+        unfollow();
       },
     });
     transaction.onCancel = () => {
       context.cancel();
     };
-    if (direct !== undefined) {
-      context.targets([direct]);
-      context.done();
-      return;
+    context.search((sink) => {
+      if (direct === undefined) return resolver.resolve(resolving, sink);
+      sink.targets([direct]);
+      sink.done();
+      return nothing;
+    });
+    if (isInvite && aor !== undefined && !transaction.finalSent) {
+      const secureOnly = request.uri.startsWith('sips:');
+      unfollow = arrivals.follow(aor, secureOnly, (target) => {
+        context.late(target);
+      });
     }
-    const { parsedUri } = request;
-    stop = resolver.resolve(
-      {
-        request,
-        flow: transaction.flow,
-        aor: parsedUri.ok ? aorOf(parsedUri.value, domains) : undefined,
-        authenticatedAor: sender.aor,
-        fromOverlay: sender.fromOverlay,
-      },
-      context,
-    );
   }
 
   /** The next hop when Route values or an own flow token name it; then nothing is looked up. */
@@ -194,11 +242,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
   }
 
   /** The flow of the token; when it is gone, the way to the phone as it has registered since. */
-  function openFlow(
-    request: SipRequest,
-    flowId: string,
-    done: Parameters<ProxyTarget['open']>[0],
-  ): () => void {
+  function openFlow(request: SipRequest, flowId: string, done: OpenedFlow): () => void {
     const flow = flows.find(flowId);
     if (flow !== undefined && !flow.closed) {
       done(success(flow));
@@ -231,9 +275,29 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     });
   }
 
+  function forwardCancel(routed: RoutedRequest, flow: Flow, sender: Sender): boolean {
+    const { request } = routed;
+    const { parsedUri } = request;
+    const aor = parsedUri.ok ? aorOf(parsedUri.value, domains) : undefined;
+    const direct =
+      routed.flowId === undefined
+        ? (aor === undefined ? [] : local.of(aor, request.uri.startsWith('sips:')))[0]
+        : directTarget(routed, flow, sender);
+    if (direct === undefined) return false;
+    const plan = planForwarding(routed, flow, sender, '', domains, settings.maxForwards);
+    direct.open((outcome) => {
+      if (!outcome.ok) return;
+      const out = outcome.value;
+      const cancel = buildForward(plan, direct, out, settings.maxBreadth, hops);
+      layer.sendStateless(cancel, out, hops.via(out));
+    });
+    return true;
+  }
+
   return {
     forward,
     forwardAck,
+    forwardCancel,
     get contexts() {
       return contexts;
     },

@@ -4,6 +4,9 @@ import type { ServerTransaction } from '../transaction/layer.ts';
 import { type BranchFinal, createBestResponse } from './best-response.ts';
 import { type Branch, type BranchCallbacks, type BranchDeps, startBranch } from './branch.ts';
 import { type ForwardPlan, restoreResponse } from './forward.ts';
+import type { Disposition } from './disposition.ts';
+import { type RedirectContact, contactsOf, isRedirection, withContacts } from './redirection.ts';
+import type { TargetFilter } from './target-filter.ts';
 import { createTargetSet } from './target-set.ts';
 import type { ProxyTarget, TargetSink } from './targets.ts';
 
@@ -18,14 +21,28 @@ export interface ContextOptions {
    * Another adapter is told, as it may know other ways to the same phone (RFC 5626 §5.3).
    */
   readonly lookedUp: boolean;
+  readonly filter: TargetFilter;
+  readonly disposition: Disposition;
+  /**
+   * Looks for the targets of a Contact in a 3xx. `false`: it is not for this server to follow;
+   * `undefined`: it has been followed before.
+   */
+  follow?(contact: RedirectContact, response: SipResponse): Search | false | undefined;
   /** Called once, when the last branch is over. */
   closed(): void;
   /** Called once, with the final status sent; 0 when none was sent. */
   answered(status: number): void;
 }
 
+/** Begins to look for targets; the result gives the search up. */
+export type Search = (sink: TargetSink) => () => void;
+
 /** One request being forwarded: its targets, branches and the choice of the answer. RFC 3261 §16. */
-export interface ResponseContext extends TargetSink {
+export interface ResponseContext {
+  /** Adds the targets that a search finds; the request is not answered before all searches are over. */
+  search(begin: Search): void;
+  /** A target that appeared after the searches were over; ignored once there is an answer. */
+  late(target: ProxyTarget): void;
   /** The caller gave up. */
   cancel(): void;
 }
@@ -35,20 +52,21 @@ const unreachable = sipFailure(480, 'Temporarily Unavailable');
 const nobody = sipFailure(408, 'Request Timeout');
 const terminated = sipFailure(487, 'Request Terminated');
 const tooWide = sipFailure(440, 'Max-Breadth Exceeded');
-/** q above which nothing can come: such targets need not wait for the rest of the lookup. */
-const highestQ = 1000;
+const noneWanted = sipFailure(480, 'Temporarily Unavailable');
 const completedElsewhere = 'SIP;cause=200;text="Call completed elsewhere"';
 
 export function createResponseContext(options: ContextOptions): ResponseContext {
-  const { plan, transaction } = options;
+  const { disposition, filter, plan, transaction } = options;
   const { request } = plan;
   const isInvite = request.method === 'INVITE';
   const targets = createTargetSet();
   const best = createBestResponse();
   const active = new Set<Branch>();
-  let currentQ = -1;
+  const stops: (() => void)[] = [];
+  let currentRank = -1;
   let freeBreadth = options.breadth;
-  let resolving = true;
+  let searches = 0;
+  let started = 0;
   let lookupFailure: SipFailure | undefined;
   /** No new branches: a 2xx or 6xx came, or the caller gave up. */
   let settled = false;
@@ -59,23 +77,32 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
   let starting = 0;
 
   function advance(): void {
+    if (searches === 0 && started === 0 && targets.nextRank === undefined && !settled) {
+      for (const target of filter.spared()) targets.add(target);
+    }
     while (!settled && mayStart()) startNext();
-    if (active.size === 0 && starting === 0 && (settled || !resolving)) finish();
+    if (active.size === 0 && starting === 0 && (settled || searches === 0)) finish();
   }
 
-  /** Equal q together; lower ones after those, and only when no higher one can appear any more. */
+  /** Equal ranks together; lower ones after those, and only when no higher one can appear any more. */
   function mayStart(): boolean {
-    const q = targets.nextQ;
-    if (q === undefined || freeBreadth < 1) return false;
-    if (q >= currentQ && currentQ >= 0 && active.size + starting > 0) return true;
-    return active.size + starting === 0 && (q >= highestQ || !resolving);
+    const rank = targets.nextRank;
+    if (rank === undefined || freeBreadth < 1) return false;
+    const busy = active.size + starting > 0;
+    if (!disposition.fork && started > 0) return false;
+    if (busy) return disposition.parallel !== false && rank >= currentRank && currentRank >= 0;
+    return rank >= filter.highestRank || searches === 0;
   }
 
   function startNext(): void {
-    const q = targets.nextQ ?? 0;
-    currentQ = q;
+    const rank = targets.nextRank ?? 0;
     // While more targets may appear, some of the breadth is kept for them.
-    const claims = targets.countOf(q) + (resolving ? 1 : 0);
+    const claims = targets.countOf(rank) + (searches > 0 ? 1 : 0);
+    if (disposition.parallel === true && claims > freeBreadth && active.size === 0) {
+      refuseFork();
+      return;
+    }
+    currentRank = rank;
     const share = Math.max(1, Math.trunc(freeBreadth / claims));
     const target = targets.take();
     if (target === undefined) return;
@@ -92,10 +119,18 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
       },
     };
     starting++;
+    started++;
     const branch = startBranch(options.branches, plan, target, share, callbacks);
     starting--;
     run.branch = branch;
     if (!run.over) active.add(branch);
+  }
+
+  /** The caller insists on a parallel search for which the breadth does not suffice. RFC 5393 §5.3.3. */
+  function refuseFork(): void {
+    settled = true;
+    targets.clear();
+    lookupFailure = tooWide;
   }
 
   function onProvisional(response: SipResponse): void {
@@ -115,22 +150,51 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
 
   function onEnded(final: BranchFinal | undefined): void {
     if (final !== undefined) {
-      best.add(final);
+      // Searches that report at once wait until this answer has been put away.
+      starting++;
+      const kept = recursed(final);
+      starting--;
+      if (kept !== undefined) best.add(kept);
       if (final.status >= 600) settle(undefined);
     }
     if (starting === 0) advance();
+  }
+
+  /**
+   * Follows the Contacts of a 3xx that lead to places of ours; what is left of the response when others
+   * remain. RFC 3261 §16.7 step 4.
+   */
+  function recursed(final: BranchFinal): BranchFinal | undefined {
+    const { response, status } = final;
+    if (response === undefined || !isRedirection(status)) return final;
+    if (options.follow === undefined || !disposition.recurse || settled) return final;
+    const left: string[] = [];
+    let followed = 0;
+    for (const contact of contactsOf(response)) {
+      const found = options.follow(contact, response);
+      if (found === false) {
+        left.push(contact.raw);
+        continue;
+      }
+      followed++;
+      if (found !== undefined) search(found);
+    }
+    if (followed === 0) return final;
+    return left.length === 0 ? undefined : { status, response: withContacts(response, left) };
   }
 
   function settle(reason: string | undefined): void {
     if (settled) return;
     settled = true;
     targets.clear();
+    if (reason === completedElsewhere && !disposition.cancel) return;
     for (const branch of [...active]) branch.cancel(reason);
   }
 
   function finish(): void {
     if (closed) return;
     closed = true;
+    for (const stop of stops) stop();
     if (!finalSent) {
       finalSent = true;
       answer();
@@ -184,21 +248,43 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
     transaction.respond(answer);
   }
 
+  function search(begin: Search): void {
+    let open = true;
+    searches++;
+    const stop = begin({
+      targets(found) {
+        if (!open || settled) return;
+        let added = 0;
+        for (const target of found) {
+          const rank = filter.rank(target);
+          if (rank === undefined) lookupFailure = noneWanted;
+          else if (targets.add(target, rank)) added++;
+        }
+        if (added > 0 && starting === 0) advance();
+      },
+      done(failure) {
+        if (!open || cancelled) return;
+        open = false;
+        searches--;
+        lookupFailure ??= failure;
+        if (starting === 0) advance();
+      },
+    });
+    stops.push(stop);
+    if (closed) stop();
+  }
+
   return {
-    targets(found: readonly ProxyTarget[]) {
-      if (!resolving || settled) return;
-      if (targets.add(found) > 0 && starting === 0) advance();
-    },
-    done(failure) {
-      if (!resolving) return;
-      resolving = false;
-      lookupFailure = failure;
-      if (starting === 0) advance();
+    search,
+    late(target) {
+      if (settled || closed || finalSent) return;
+      const rank = filter.rank(target);
+      if (rank !== undefined && targets.add(target, rank) && starting === 0) advance();
     },
     cancel() {
       if (cancelled || finalSent) return;
       cancelled = true;
-      resolving = false;
+      searches = 0;
       settle(undefined);
       advance();
     },

@@ -3,6 +3,14 @@ import type { Flow } from '../../ports/flow.ts';
 import type { SipFailure } from '../core/failure.ts';
 import type { SipRequest } from '../message/message.ts';
 
+/**
+ * Finds or opens a flow. `done` is called exactly once, later or inside the call. The returned function
+ * gives the attempt up (then `done` need not be called). `next` opens the next address of the same place,
+ * to be tried after a transport error, a time-out without any answer, or a 503 (RFC 3263 §4.3).
+ */
+export type OpenFlow = (done: OpenedFlow) => () => void;
+export type OpenedFlow = (outcome: Outcome<Flow, SipFailure>, next?: OpenFlow) => void;
+
 /** One place a request may be sent to. RFC 3261 §16.5. */
 export interface ProxyTarget {
   /** The new Request-URI, without angle brackets. */
@@ -12,11 +20,8 @@ export interface ProxyTarget {
   /** Route values to push (with angle brackets), first hop first. */
   readonly route: readonly string[];
   readonly side: 'phone' | 'overlay' | 'outside';
-  /**
-   * Finds or opens the flow. `done` is called exactly once, later or inside the call. The returned
-   * function gives the attempt up (then `done` need not be called). A failure counts as that branch's answer.
-   */
-  open(done: (outcome: Outcome<Flow, SipFailure>) => void): () => void;
+  /** Finds or opens the flow. A failure counts as that branch's answer. */
+  readonly open: OpenFlow;
   /**
    * Other ways to the same phone: tried in turn after 408 or 430, a time-out, a transport error, or when
    * `open` failed. At most `limits.sipRoles.alternates`.
@@ -24,6 +29,8 @@ export interface ProxyTarget {
   readonly alternates?: readonly ProxyTarget[];
   /** For logs. */
   readonly label: string;
+  /** Parameters of the Contact as registered, for caller preferences; absent: nothing is known. RFC 3841 §7.2.3. */
+  readonly features?: string;
   /** Headers to set on the forwarded request (replacing rows of that name). */
   readonly extraHeaders?: readonly (readonly [name: string, value: string])[];
 }
@@ -96,7 +103,7 @@ export interface HopAddressing {
       readonly flow: Flow;
       readonly authenticated?: boolean;
     },
-    done: (outcome: Outcome<Flow, SipFailure>) => void,
+    done: OpenedFlow,
   ): () => void;
 }
 

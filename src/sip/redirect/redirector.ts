@@ -67,7 +67,7 @@ export function createRedirector(deps: {
         },
         {
           targets(found) {
-            if (!search.over) targets.add(found);
+            if (!search.over) for (const target of found) targets.add(target);
           },
           done(failure) {
             if (!search.over) finish(failure);
