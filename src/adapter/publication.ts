@@ -4,6 +4,7 @@ import { sha256 } from '../base/hash.ts';
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
 import type { Binding } from '../sip/location/binding.ts';
+import type { Destination } from '../wire/reload/destination.ts';
 import type { RegistrationAdmission } from '../sip/registrar/admission.ts';
 import type { PhoneFeatures } from '../usages/sip/contact-prefs.ts';
 import { instanceHash } from '../usages/sip/contact-prefs.ts';
@@ -69,7 +70,7 @@ export interface PublishedRecord {
 export function registrationFor(
   aor: string,
   bindings: readonly Binding[],
-  adapter: NodeId,
+  adapter: readonly Destination[],
 ): Registration | undefined {
   if (bindings.length === 0) return undefined;
   const phones = bindings

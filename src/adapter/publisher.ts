@@ -31,7 +31,7 @@ import type { PublicationState, PublishedRecord, Publisher } from './publication
 import { decodePublished, encodePublished, recordHash, registrationFor } from './publication.ts';
 
 export interface PublisherDeps {
-  readonly overlay: Pick<Overlay, 'nodeId' | 'store' | 'stat' | 'hostIdentity'>;
+  readonly overlay: Pick<Overlay, 'nodeId' | 'address' | 'store' | 'stat' | 'hostIdentity'>;
   readonly location: LocationTable;
   readonly store: Store;
   readonly clock: Clock;
@@ -130,7 +130,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       queue.plan(entry, unannouncedMs * (0.5 + randomUnit(random) / 2));
       return false;
     }
-    const desired = registrationFor(entry.aor, bindings, overlay.nodeId);
+    const desired = registrationFor(entry.aor, bindings, overlay.address());
     if (identity === undefined || key === undefined || desired === undefined) {
       return withdraw(entry, identity, release);
     }

@@ -1,5 +1,6 @@
 /** Every setting of a box: what it means, its type, its default, and the ways to give it. */
 import convict from 'convict';
+import { limits } from '../base/limits.ts';
 
 convict.addFormat({
   name: 'strings',
@@ -189,6 +190,52 @@ export const settingsSchema = {
       format: String,
       default: '',
       env: 'CHORDIAL_KEYLOG',
+    },
+  },
+  overlay: {
+    role: {
+      doc: 'What this box is in the overlay: a peer stores and forwards for others; a client only uses it (RFC 6940 §4.2).',
+      format: ['peer', 'client'],
+      default: 'peer',
+      env: 'CHORDIAL_OVERLAY_ROLE',
+    },
+    clientRouting: {
+      doc: 'How others reach a client: by its Node-ID at the responsible peer, or through any peer that it is linked with (RFC 6940 §4.2.1).',
+      format: ['responsible-peer', 'any-peer'],
+      default: 'responsible-peer',
+      env: 'CHORDIAL_CLIENT_ROUTING',
+    },
+    promoteAfterS: positive(
+      'Seconds after which a client becomes a peer; 0: never.',
+      0,
+      'CHORDIAL_PROMOTE_AFTER',
+    ),
+    viaLists: {
+      doc: 'How requests on their way remember their way back: full Via Lists, two bytes per hop (slots), or kept here under an opaque id or the transaction (state); the last two hide who asks.',
+      format: ['full', 'slots', 'opaque', 'state'],
+      default: 'full',
+      env: 'CHORDIAL_VIA_LISTS',
+    },
+    fragmentBytes: positive(
+      'Messages above this many bytes leave in fragments (at least 300); 0: whole, where the link can carry them.',
+      0,
+      'CHORDIAL_FRAGMENT_BYTES',
+    ),
+    neighborMessagesPerS: positive(
+      'Messages per second that one neighbor may send; more are dropped and counted.',
+      limits.overlay.neighborRate.perSecond,
+      'CHORDIAL_NEIGHBOR_RATE',
+    ),
+    neighborBurst: positive(
+      'Messages that one neighbor may send at once.',
+      limits.overlay.neighborRate.burst,
+      'CHORDIAL_NEIGHBOR_BURST',
+    ),
+    fetchFrom: {
+      doc: 'Whom a lookup asks: the responsible peer, or also the holders of its replicas in parallel, taking the newest valid value (slower, but no single storer can hide or roll back a registration).',
+      format: ['responsible', 'replicas'],
+      default: 'responsible',
+      env: 'CHORDIAL_FETCH_FROM',
     },
   },
   sip: {

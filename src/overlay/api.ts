@@ -30,6 +30,12 @@ export interface Overlay {
   /** Accepts AppAttach for that application; without a listener the answer is Error_Not_Found. */
   onApplication(application: number, accepted: (connection: AppConnection) => void): void;
 
+  /**
+   * The Destination List by which others reach this node: a client in front of some peer is reached
+   * through that peer (RFC 6940 §4.2.1).
+   */
+  address(): readonly Destination[];
+
   /** From now on this peer accepts and answers messages addressed to the identity's Node-IDs ([…, A, U]). */
   hostIdentity(identity: Identity): void;
   unhostIdentity(nodeId: NodeId): void;

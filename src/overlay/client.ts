@@ -42,6 +42,8 @@ export function createClient(dependencies: {
   readonly transactions: Pick<Transactions, 'request'>;
   /** Some linked peer. */
   readonly anyPeer: () => NodeId | undefined;
+  /** There is a peer to go through, after there was none. */
+  readonly ready: () => void;
 }): Client {
   const { self, routing, clock, trace } = dependencies;
   /** The peer attached to. */
@@ -69,10 +71,11 @@ export function createClient(dependencies: {
           lookSoon(limits.overlay.clientRetryMs);
           return;
         }
-        if (responsible !== outcome.value) {
-          trace.log('info', 'client-attached', { node: outcome.value });
-        }
+        const isNew = responsible !== outcome.value;
         responsible = outcome.value;
+        if (!isNew) return;
+        trace.log('info', 'client-attached', { node: outcome.value });
+        dependencies.ready();
       },
     );
   }
@@ -104,6 +107,7 @@ export function createClient(dependencies: {
     linked() {
       if (stopped) return;
       if (keeping === undefined) keepAlive();
+      if (peer() !== undefined) dependencies.ready();
       look();
     },
     updated: () => lookSoon(limits.overlay.clientSettleMs),

@@ -14,7 +14,7 @@ import type { Trace } from '../ports/trace.ts';
 import type { KindRegistry } from '../storage/kinds.ts';
 import type { TopologyFactory, TopologySnapshot } from '../topology/plugin.ts';
 import type { Destination } from '../wire/reload/destination.ts';
-import type { Overlay, OverlayError } from './api.ts';
+import type { FetchRequest, Overlay, OverlayError } from './api.ts';
 import type { ClientRouting } from './client.ts';
 import type { ViaListMode } from './via-lists.ts';
 
@@ -42,6 +42,8 @@ export interface OverlayDependencies {
   readonly viaListMode?: ViaListMode;
   /** Messages above this many bytes leave in fragments (§6.7). Absent: only where a link needs it. */
   readonly fragmentBytes?: number;
+  /** Whom a Fetch asks that does not say (see {@link FetchRequest.holders}). Absent: the responsible peer. */
+  readonly fetchHolders?: NonNullable<FetchRequest['holders']>;
   /** Messages per second and at once that one neighbor may send; `limits` when absent. */
   readonly neighborRate?: { readonly perSecond: number; readonly burst: number };
   /** Whether headers of another overlay or version are answered with an error (§6.1). Absent: they are dropped. */
@@ -74,8 +76,8 @@ export interface OverlayPeer extends Overlay {
   }): Outcome<void>;
   /** A client begins to join the ring; nothing for a peer. */
   promote(): void;
-  /** The Destination List by which others reach this node (§4.2.1). */
-  address(): readonly Destination[];
+  /** True when it may store and fetch: a member of the ring, or a client with a peer to go through. */
+  isReady(): boolean;
   /** Leave, hand-over and close, in bounded time; `done` is called later, once. */
   stop(done: () => void): void;
   /** An inbound connection on the link listener. */

@@ -213,6 +213,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     kind: (kind) => kinds.get(kind),
     nodeIdLength: () => config.nodeIdLength,
     values: createValueSecurity(trust, clock),
+    fetchHolders: dependencies.fetchHolders,
     transactions,
     later,
   });
@@ -310,6 +311,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       attacher,
       transactions,
       anyPeer: () => bootstrap.peer(),
+      ready: () => notify('state'),
     });
   }
 
@@ -340,6 +342,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     nodeId: self,
     config: currentConfig,
     state: () => topology.state,
+    isReady: () => topology.state === 'joined' || client?.peer() !== undefined,
     store: storageClient.store,
     fetch: storageClient.fetch,
     stat: storageClient.stat,

@@ -41,6 +41,8 @@ export interface StorageClientDependencies {
   readonly kind: (kind: KindId) => KindDefinition | undefined;
   readonly nodeIdLength: () => number;
   readonly values: ValueSecurity;
+  /** Whom a Fetch asks that does not say; the responsible peer when absent. */
+  readonly fetchHolders?: NonNullable<FetchRequest['holders']> | undefined;
   readonly transactions: Transactions;
   readonly later: (run: () => void) => void;
 }
@@ -52,6 +54,8 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
   const storeRetries = dependencies.trace.counter('overlay_store_retries_total');
   const places = createPlaceMemory(clock);
   const ask = createFetcher({ ...dependencies, places });
+  const { fetchHolders: holders } = dependencies;
+  const wherever = holders === undefined ? {} : { holders };
   let lastStorageTimeMs = 0;
 
   /** Strictly rising, so that a later Store of the same value is never too old (§13.5.3). */
@@ -205,7 +209,7 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
   function fetch(request: FetchRequest, done: Done<FetchResult>): void {
     const kind = dependencies.kind(request.kind);
     if (kind === undefined) refuse(done, 'invalid', 'unknown Kind');
-    else ask.fetch(request, kind, done);
+    else ask.fetch({ ...wherever, ...request }, kind, done);
   }
 
   return {

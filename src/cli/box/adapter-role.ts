@@ -212,7 +212,7 @@ async function assemble(parts: {
       linked.clear();
       for (const nodeId of now) linked.add(nodeId);
     }
-    if (what !== 'state' || overlay.state() !== 'joined') return;
+    if (what !== 'state' || !overlay.isReady()) return;
     adapter.overlayReady();
     publisher.joined();
   });

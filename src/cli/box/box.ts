@@ -115,7 +115,7 @@ function boxStatus(
 function healthOf(adapter: AdapterRole | undefined): Outcome<void> {
   if (adapter === undefined) return success(undefined);
   const state = adapter.overlay.state();
-  return state === 'joined' ? success(undefined) : failure(`the overlay is ${state}`);
+  return adapter.overlay.isReady() ? success(undefined) : failure(`the overlay is ${state}`);
 }
 
 function adminSources(

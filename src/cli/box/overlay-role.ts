@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Identity, Verifier } from '../../ports/certificates.ts';
 import type { TransportAddress } from '../../ports/connection.ts';
 import type { OverlayConfig } from '../../ports/overlay-config.ts';
-import type { Clock } from '../../ports/clock.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Store } from '../../ports/store.ts';
 import type { HostTrace } from '../../node/trace.ts';
@@ -71,9 +71,11 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
     }),
     candidates: () => at(link.port),
     appCandidates: (application) => at(appPort(application)),
+    ...overlayOptions(settings),
   });
 
   const listeners: SecureListener[] = [];
+  let promotion: Timer | undefined;
   const listen = async (
     port: number,
     what: string,
@@ -117,14 +119,55 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
       const bootstrap = bootstrapNodes(options.config, settings);
       const own = new Set(at(link.port).map(text));
       const others = bootstrap.filter((node) => !own.has(text(node)));
-      const started = overlay.start({ bootstrap: others.length === 0 ? 'first' : others });
+      const { role, clientRouting, promoteAfterS } = settings.overlay;
+      if (role === 'client' && others.length === 0) {
+        throw new CommandError('a client (overlay.role) needs a bootstrap node other than itself');
+      }
+      const started = overlay.start({
+        bootstrap: others.length === 0 ? 'first' : others,
+        ...(role === 'client'
+          ? { client: clientRouting === 'any-peer' ? 'any-peer' : 'responsible-peer' }
+          : {}),
+      });
       if (!started.ok) throw new CommandError(started.error);
+      if (role === 'client' && promoteAfterS > 0) {
+        promotion = options.clock.after('promotion', promoteAfterS * 1000, () => {
+          trace.log('info', 'promoted', { afterS: promoteAfterS });
+          overlay.promote();
+        });
+      }
     },
     leave: (done) => overlay.stop(done),
     async stop() {
+      promotion?.cancel();
       await new Promise<void>((resolve) => overlay.stop(resolve));
       await closeAll();
     },
+  };
+}
+
+const viaListModes = ['full', 'slots', 'opaque', 'state'] as const;
+const smallestFragmentBytes = 300;
+
+/** What the settings say about the peer beyond its links. Throws CommandError for what cannot work. */
+export function overlayOptions({
+  overlay,
+}: Pick<Settings, 'overlay'>): Pick<
+  OverlayDependencies,
+  'viaListMode' | 'fragmentBytes' | 'neighborRate' | 'fetchHolders'
+> {
+  const { fragmentBytes, neighborMessagesPerS, neighborBurst } = overlay;
+  if (fragmentBytes > 0 && fragmentBytes < smallestFragmentBytes) {
+    throw new CommandError(`overlay.fragmentBytes: at least ${smallestFragmentBytes}, or 0`, 2);
+  }
+  if (neighborMessagesPerS < 1 || neighborBurst < 1) {
+    throw new CommandError('overlay.neighborMessagesPerS and neighborBurst: at least 1', 2);
+  }
+  return {
+    viaListMode: viaListModes.find((mode) => mode === overlay.viaLists) ?? 'full',
+    ...(fragmentBytes > 0 ? { fragmentBytes } : {}),
+    neighborRate: { perSecond: neighborMessagesPerS, burst: neighborBurst },
+    fetchHolders: overlay.fetchFrom === 'replicas' ? 'all' : 'responsible',
   };
 }
 

@@ -31,12 +31,15 @@ export function resourceOfAor(aor: string): ResourceId {
   return resourceIdOfName(aor);
 }
 
-/** Calls to the AOR go to this node: `destinations` is [A]. */
-export function routeTo(nodeId: NodeId, phones: readonly PhoneFeatures[]): Registration {
+/** Calls to the AOR go to the node that the list ends at; a Node-ID A stands for [A]. */
+export function routeTo(
+  to: NodeId | readonly Destination[],
+  phones: readonly PhoneFeatures[],
+): Registration {
   return {
     type: 'route',
     contactPrefs: encodeContactPrefs(phones),
-    destinations: [{ type: 'node', nodeId }],
+    destinations: typeof to === 'string' ? [{ type: 'node', nodeId: to }] : to,
   };
 }
 

@@ -182,6 +182,28 @@ test('a client stays linked while nothing happens', () => {
   assert.ok(isLinked(client, first));
 });
 
+for (const routing of ['responsible-peer', 'any-peer'] as const) {
+  test(`a client (${routing}) says when it can be used, and when it no longer can`, () => {
+    const world = ring(4);
+    const client = world.add({ start: false });
+    assert.ok(!client.overlay.isReady());
+    let ready = 0;
+    client.overlay.onChange((what) => {
+      if (what === 'state' && client.overlay.isReady()) ready++;
+    });
+    const bootstrap = [{ address: '10.0.0.1', port: linkPort }];
+    assert.ok(client.overlay.start({ bootstrap, client: routing }).ok);
+    assert.ok(!client.overlay.isReady());
+    world.clock.advance(20_000);
+    assert.ok(client.overlay.isReady());
+    assert.equal(ready, 1);
+    assert.equal(client.overlay.state(), 'idle');
+    for (const peer of world.peers) if (peer !== client) peer.host.dead = true;
+    world.clock.advance(120_000);
+    assert.ok(!client.overlay.isReady());
+  });
+}
+
 test('a client becomes a peer', () => {
   const world = ring(5);
   const client = addClient(world, 'responsible-peer');

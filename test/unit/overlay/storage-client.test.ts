@@ -13,7 +13,10 @@ import type {
   StoreRequest,
   StoreResult,
 } from '../../../src/overlay/api.ts';
-import { createStorageClient } from '../../../src/overlay/storage-client.ts';
+import {
+  createStorageClient,
+  type StorageClientDependencies,
+} from '../../../src/overlay/storage-client.ts';
 import type { OutgoingRequest, RequestOutcome } from '../../../src/overlay/transactions.ts';
 import { createValueSecurity } from '../../../src/overlay/value-security.ts';
 import { isUnsigned } from '../../../src/storage/signed-value.ts';
@@ -50,7 +53,10 @@ const successors = [nodeOf('6'), nodeOf('7')];
 type Reply = RequestOutcome | undefined;
 
 /** One client; `reply` plays the overlay. */
-function scene(reply: (request: OutgoingRequest) => Reply) {
+function scene(
+  reply: (request: OutgoingRequest) => Reply,
+  options: Pick<StorageClientDependencies, 'fetchHolders'> = {},
+) {
   const clock = createFakeClock();
   const verifier = createVerifier(clock);
   const trust = createTrust({ verifier, clock, trace: silentTrace, config: () => testConfig });
@@ -67,6 +73,7 @@ function scene(reply: (request: OutgoingRequest) => Reply) {
     kind: (id) => (id === kind.kind ? kind : undefined),
     nodeIdLength: () => 16,
     values: createValueSecurity(trust, clock),
+    ...options,
     transactions: {
       request(request: OutgoingRequest, done: (outcome: RequestOutcome) => void) {
         requests.push(request);
@@ -310,7 +317,10 @@ test('what this node stored itself is not taken back by a storer either', () => 
 });
 
 /** The responsible peer and two holders of replicas, each with its own values. */
-function holders(of: ReadonlyMap<NodeId, readonly StoredData[]>) {
+function holders(
+  of: ReadonlyMap<NodeId, readonly StoredData[]>,
+  options: Pick<StorageClientDependencies, 'fetchHolders'> = {},
+) {
   const ring = [storer, ...successors];
   const s = scene((request) => {
     const [destination] = request.destinations;
@@ -322,7 +332,7 @@ function holders(of: ReadonlyMap<NodeId, readonly StoredData[]>) {
     const at = destination?.type === 'node' ? destination.nodeId : storer;
     const values = of.get(at);
     return values === undefined ? undefined : s.fetched(values, at, BigInt(values.length));
-  });
+  }, options);
   return s;
 }
 
@@ -352,6 +362,16 @@ test('asking all holders finds what the responsible peer hides or rolled back', 
   of.delete(successors[0] as NodeId);
   of.delete(successors[1] as NodeId);
   assert.deepEqual(textsOf(s.fetch({ holders: 'all' })), ['older'], 'silent holders do no harm');
+});
+
+test('where the setting says so every Fetch asks all holders, unless it says whom', () => {
+  const of = new Map<NodeId, readonly StoredData[]>();
+  const s = holders(of, { fetchHolders: 'all' });
+  of.set(storer, [s.value('older', 1000)]);
+  of.set(successors[0] as NodeId, [s.value('newer', 2000)]);
+  of.set(successors[1] as NodeId, []);
+  assert.deepEqual(textsOf(s.fetch({ holders: 'responsible' })), ['older']);
+  assert.deepEqual(textsOf(s.fetch()), ['newer']);
 });
 
 test('a named key that a holder lacks does not hide what another has', () => {

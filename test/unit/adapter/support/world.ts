@@ -315,6 +315,7 @@ export function createRing(clock: FakeClock): FakeRing {
       onApplication: (application, accepted) => {
         listeners.set(`${self}/${application}`, accepted);
       },
+      address: () => [{ type: 'node', nodeId: self }],
       hostIdentity: (hosted) => ring.hosted.add(hosted.certificate.nodeIds[0]!),
       unhostIdentity: (hosted) => ring.hosted.delete(hosted),
     };
