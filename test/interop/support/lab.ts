@@ -30,6 +30,7 @@ export interface LabOptions {
   readonly dir?: string;
   readonly keylog?: string;
   readonly config?: string;
+  readonly domain?: string;
   readonly readyWithinMs?: number;
 }
 
@@ -38,6 +39,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const args = ['scripts/lab.ts', '--adapters', String(options.adapters), '--dir', dir];
   if (options.keylog !== undefined) args.push('--keylog', options.keylog);
   if (options.config !== undefined) args.push('--config', options.config);
+  if (options.domain !== undefined) args.push('--domain', options.domain);
   const started = performance.now();
   const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -65,7 +67,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const adapter = (k: number): LabAdapter => adapters.find((a) => a.adapter === k)!;
   return {
     dir,
-    domain: 'lab.example',
+    domain: options.domain ?? 'lab.example',
     adapters,
     readyMs,
     get: async (k, path) => await fetch(`${adapter(k).admin}${path}`),
