@@ -1,10 +1,12 @@
 import type { Flow } from '../../ports/flow.ts';
 import type { Trace } from '../../ports/trace.ts';
 import { type Authenticator, identityRefusal } from '../auth/authenticator.ts';
+import { contactRefusal, isGruu } from '../gruu/checks.ts';
+import type { Gruus } from '../gruu/gruus.ts';
 import { type SipRequest, createResponse } from '../message/message.ts';
+import { readDisposition } from '../proxy/disposition.ts';
 import type { Sender } from '../proxy/forward.ts';
 import type { Proxy } from '../proxy/proxy.ts';
-import { readDisposition } from '../proxy/disposition.ts';
 import { type RoutedRequest, addressesServer, readRoutes } from '../proxy/routing.ts';
 import type { CallerScreen, HopAddressing } from '../proxy/targets.ts';
 import { refusalOf } from '../proxy/validation.ts';
@@ -25,6 +27,7 @@ export interface DispatcherDeps {
   readonly proxy: Proxy;
   readonly redirector: Redirector;
   readonly screen: CallerScreen | undefined;
+  readonly gruus: Gruus | undefined;
   readonly settings: SipSettings;
   readonly listener: (name: string) => ListenerPolicy;
   readonly refusesNewWork: () => boolean;
@@ -95,7 +98,8 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
   ): void {
     const { flow } = transaction;
     const policy = deps.listener(flow.listener);
-    if (policy.role === 'redirect' && !inDialog) {
+    // A request to a GRUU is always proxied (RFC 5627 §6.1): behind a redirect it may not arrive.
+    if (policy.role === 'redirect' && !inDialog && !isGruu(routed.request, domains)) {
       redirector.redirect(transaction, routed.request);
       return;
     }
@@ -111,7 +115,10 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       return;
     }
     const { aor } = auth.account;
-    const refusal = inDialog ? undefined : identityRefusal(routed.request, aor, domains);
+    const refusal = inDialog
+      ? undefined
+      : (identityRefusal(routed.request, aor, domains) ??
+        contactRefusal(routed.request, aor, domains, deps.gruus));
     if (refusal !== undefined) refuse(transaction, refusal);
     else serve(transaction, routed, { aor, fromOverlay: false });
   }
@@ -252,13 +259,6 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     proxy.forwardAck(withRequest(routed, shown), flow, overlaySender);
   }
 
-  function count(method: string): void {
-    const label = countedMethods.has(method) ? method : 'other';
-    let counter = received.get(label);
-    if (counter === undefined) {
-      counter = trace.counter('sip_requests_total', { method: label });
-      received.set(label, counter);
-    }
   /** RFC 3261 §16.10. */
   function strayCancel(cancel: SipRequest, flow: Flow): boolean {
     if (!cancel.parsedUri.ok || refusalOf(cancel) !== undefined || deps.refusesNewWork())
@@ -269,27 +269,34 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     return proxy.forwardCancel(routes.routed, flow, sender);
   }
 
+  function count(method: string): void {
+    const label = countedMethods.has(method) ? method : 'other';
+    let counter = received.get(label);
+    if (counter === undefined) {
+      counter = trace.counter('sip_requests_total', { method: label });
+      received.set(label, counter);
+    }
     counter.add();
   }
 
   return {
     request,
     ack,
+    strayCancel,
     // RFC 6026 §7.3: dropped; the transaction layer has counted it.
     strayResponse: () => undefined,
   };
 }
 
 const overlaySender: Sender = { aor: undefined, fromOverlay: true };
+const unknownSender: Sender = { aor: undefined, fromOverlay: false };
 
-    strayCancel,
 /**
  * Requests that phones serve without looking for the dialog which their tags claim: their caller is
  * checked each time.
  */
 const servedAnyway: ReadonlySet<string> = new Set([
   'MESSAGE',
-const unknownSender: Sender = { aor: undefined, fromOverlay: false };
   'NOTIFY',
   'OPTIONS',
   'PUBLISH',

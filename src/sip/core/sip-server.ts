@@ -139,6 +139,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     proxy,
     redirector: createRedirector({ domains, resolver: deps.resolver, trace }),
     screen: deps.screen,
+    gruus: deps.gruus,
     settings,
     listener: deps.listener ?? (() => defaultListenerPolicy),
     refusesNewWork: () => stopping || deps.overloaded?.() === true,

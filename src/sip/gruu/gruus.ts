@@ -2,9 +2,11 @@ import { concatBytes } from '../../base/bytes.ts';
 import { constantTimeEqual, hmacSha256 } from '../../base/hash.ts';
 import { latin1Decode, latin1Encode } from '../../base/text.ts';
 import type { Random } from '../../ports/random.ts';
-import { type SipUri, escapeUser } from '../message/uri.ts';
+
 import { aorOf } from '../core/aor.ts';
+import { temporaryUser } from './checks.ts';
 import type { Domains } from '../core/domains.ts';
+import { type SipUri, escapeUser } from '../message/uri.ts';
 
 /** How the tokens of this server stand in a `gr` parameter; RFC 7904 §6 in an overlay. */
 export interface GrFormat {
@@ -65,8 +67,6 @@ const publicBytes = 1 + instanceBytes + tagBytes;
 const blockBytes = 32;
 /** An opaque id of RFC 6940 §6.3.2.2 holds 254 bytes. */
 const maxTokenBytes = 254;
-/** User part of temporary GRUUs: who it is stands in the token. */
-const temporaryUser = 'anonymous';
 
 export function createGruus(deps: GruuDeps): Gruus {
   const { domains, format, random } = deps;

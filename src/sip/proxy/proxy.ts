@@ -2,7 +2,7 @@ import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Flow, FlowOpener } from '../../ports/flow.ts';
+import type { Flow, FlowOpener, FlowTarget } from '../../ports/flow.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Trace } from '../../ports/trace.ts';
 import { aorOf } from '../core/aor.ts';
@@ -207,7 +207,13 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     if (nextRoute !== undefined) {
       // The Path of the phone does not count beside the routes of a dialog. RFC 5627 §6.1.
       const uri = phone?.ok === true ? phone.value.uri : request.uri;
-      const open: ProxyTarget['open'] = (done) => hops.openRoute(nextRoute, context, done);
+      const open: ProxyTarget['open'] = (done) => {
+        // Our own token beside it names the flow that led there before (RFC 5626 §5.3.1).
+        const known = flowId === undefined ? undefined : flows.find(flowId);
+        if (known === undefined || known.closed) return hops.openRoute(nextRoute, context, done);
+        done(success(known));
+        return nothing;
+      };
       return { ...target(request, 'route', open), uri };
     }
     if (phone?.ok === true) return { ...phone.value, route: [] };
@@ -218,7 +224,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       });
     }
     if (flowId !== undefined) {
-      return target(request, 'flow', (done) => openFlow(request, flowId, done));
+      return target(request, 'flow', (done) => openFlow(routed, flowId, done));
     }
     const { parsedUri } = request;
     if (!routed.recorded || !parsedUri.ok || aorOf(parsedUri.value, domains) !== undefined) {
@@ -241,8 +247,15 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     return { uri: request.uri, q: 1000, route: [], side: 'phone', open, label };
   }
 
-  /** The flow of the token; when it is gone, the way to the phone as it has registered since. */
-  function openFlow(request: SipRequest, flowId: string, done: OpenedFlow): () => void {
+  /**
+   * The flow of the token; when it is gone, the way to the phone as it has registered since, or another
+   * connection to the server that this one went to.
+   */
+  function openFlow(
+    { place, request }: RoutedRequest,
+    flowId: string,
+    done: OpenedFlow,
+  ): () => void {
     const flow = flows.find(flowId);
     if (flow !== undefined && !flow.closed) {
       done(success(flow));
@@ -253,8 +266,19 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       const phone = aor === undefined ? undefined : local.ofContact(aor, request.uri);
       if (phone !== undefined) return phone.open(done);
     }
+    if (place !== undefined) return reopen(place, done);
     done(failure(flowFailed));
     return nothing;
+  }
+
+  function reopen(place: FlowTarget, done: OpenedFlow): () => void {
+    let waiting = true;
+    flows.open(place, (outcome) => {
+      if (waiting) done(outcome.ok ? success(outcome.value) : failure(flowFailed));
+    });
+    return () => {
+      waiting = false;
+    };
   }
 
   function forwardAck(routed: RoutedRequest, flow: Flow, sender: Sender): void {
