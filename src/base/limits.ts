@@ -34,6 +34,12 @@ export const limits = {
     suspectKeptMs: 30_000,
     /** Time for an Error_Message_Too_Large before the link closes itself. */
     oversizedGraceMs: 1000,
+    /** Datagrams kept for a connection that has no owner yet. */
+    earlyDatagrams: 32,
+    /** Frames of a stream over datagrams that are under way at once. */
+    streamFrames: 256,
+    /** Bytes of such a stream that came before what precedes them. */
+    reorderBytes: 512 << 10,
   },
   /** STUN, TURN and ICE (RFC 8445, RFC 8489, RFC 8656). */
   ice: {
@@ -48,6 +54,8 @@ export const limits = {
     /** Candidates of the far end that are looked at, and those learned from its checks. */
     remoteCandidates: 32,
     peerReflexiveCandidates: 16,
+    /** Candidates told to the far end. */
+    localCandidates: 32,
     /** Candidate pairs of one agent (RFC 8445 §6.1.2.5). */
     pairs: 100,
     /** Checks that came before the far end's candidates. */
@@ -77,6 +85,13 @@ export const limits = {
     /** Lifetime asked for an allocation (s), and peers it is opened for. */
     allocationS: 600,
     permissions: 64,
+    /** Permissions last 300 s (RFC 8656 §9), channels 600 s: both are renewed after this long. */
+    permissionRenewalMs: 240_000,
+    /** Datagrams that wait for the permission of one peer. */
+    datagramsPerPermission: 4,
+    /** Renewed credentials of one TURN request, and servers that send us on to others. */
+    turnChallenges: 3,
+    turnRedirects: 1,
     /** Answers to Binding requests without credentials, per agent. */
     plainAnswersPerSecond: 10,
     /** Peers in the list of STUN servers. */
@@ -129,6 +144,11 @@ export const limits = {
     fragmentsPerMessage: 1024,
     /** Messages that one neighbor may send: far above what one peer can check the signatures of. */
     neighborRate: { perSecond: 20_000, burst: 40_000 },
+    /** Connections with a shared secret whose far end has not said yet who it is. */
+    introductions: 256,
+    introductionMs: 5000,
+    /** A Ping with the certificates of its sender. */
+    introductionBytes: 16_384,
     /** Requests in transit whose way back is kept instead of a Via List. */
     returnStates: 16_384,
     /** Own Attach requests under way, and those being answered by dialing. */
@@ -429,10 +449,24 @@ export const limits = {
     /** Servers asked in turn. */
     servers: 8,
   },
+  /** Finding SIP servers of other domains. */
+  sipDns: {
+    /** Lookups for one URI, and places tried. */
+    lookups: 24,
+    places: 16,
+    /** Records of one answer looked at. */
+    records: 16,
+    /** Time for one answer. */
+    answerMs: 3000,
+    /** Questions under way at once. */
+    pending: 1024,
+  },
   /** SIP transactions. */
   sipTransaction: {
     /** Server transactions alive; client transactions may be four times as many. */
     transactions: 200_000,
+    /** Memory for the final responses of non-INVITE requests; beyond it the oldest are forgotten early. */
+    answerBytes: 256 << 20,
     /** Seconds in the Retry-After of a 503. */
     retryAfter: '5',
   },

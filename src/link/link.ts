@@ -76,7 +76,7 @@ export function createLink(dependencies: LinkDependencies): Link {
   const rto = createRtoEstimator();
   const window = createAckWindow();
   const unacknowledged = createPendingQueue();
-  let nextSequence = 0;
+  let nextSequence = connection.framesSent ?? 0;
   let closed = false;
   let suspect = false;
   /** True once nothing more is read: closing, or the far end broke the framing rules. */

@@ -6,6 +6,9 @@ import type { ConnectionHandler, SecureConnection } from '../ports/connection.ts
 import type { Trace } from '../ports/trace.ts';
 
 const keepAliveMs = 30_000;
+/** RFC 5705 §4: labels that begin so need no registration. */
+const bindingLabel = 'EXPERIMENTAL reload introduction';
+const noContext = Buffer.alloc(0);
 
 /** Takes the socket over after its handshake. Nothing is read from it before a handler is set. */
 export function secureConnection(
@@ -70,7 +73,9 @@ export function secureConnection(
     local,
     remote,
     peerChain,
-    sharedSecret: peerChain.length === 0,
+    ...(peerChain.length === 0
+      ? { sharedSecret: true, binding: socket.exportKeyingMaterial(32, bindingLabel, noContext) }
+      : {}),
     get bufferedBytes() {
       return bufferedBytes();
     },

@@ -26,6 +26,11 @@ export interface OverlayDependencies {
   readonly random: Random;
   readonly trace: Trace;
   readonly dialer: Dialer;
+  /**
+   * For connections of AppAttach where links go by a shared secret: those show certificates all the
+   * same (RFC 7904 §5.1). Absent: {@link dialer}.
+   */
+  readonly applicationDialer?: Dialer | undefined;
   readonly verifier: Verifier;
   /** The Kinds of the usages; those of the configuration are added to it. */
   readonly kinds: KindRegistry;

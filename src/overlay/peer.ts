@@ -21,6 +21,7 @@ import { createClient, type Client, type ClientRouting } from './client.ts';
 import { createConfigOffers } from './config-offers.ts';
 import { createCopier } from './copier.ts';
 import { createIdentities } from './identities.ts';
+import { createIntroducer } from './introduction.ts';
 import { createIncoming, type Incoming, type RequestHandler } from './incoming.ts';
 import { createLinkTable } from './link-table.ts';
 import { createLocalRequests } from './local-requests.ts';
@@ -64,6 +65,16 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     config: currentConfig,
   });
   const security = createMessageSecurity(trust);
+  const introducer = createIntroducer({
+    identity: dependencies.identity,
+    clock,
+    random,
+    trace,
+    config: currentConfig,
+    overlayHash: () => hash,
+    security,
+  });
+  const linkDialer = introducer.introducing(dialer);
   const links = createLinkTable({
     self,
     clock,
@@ -160,7 +171,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     clock,
     random,
     trace,
-    dialer,
+    dialer: linkDialer,
     links,
     transactions,
     candidates: dependencies.candidates,
@@ -175,7 +186,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     clock,
     random,
     trace,
-    dialer,
+    dialer: dependencies.applicationDialer ?? dialer,
     transactions,
     authenticate: (chain) => security.authenticate(chain),
     addresses(application) {
@@ -222,7 +233,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     clock,
     random,
     trace,
-    dialer,
+    dialer: linkDialer,
     store: dependencies.store,
     links,
     topology: () => (client === undefined ? topology : outsideRing),
@@ -371,8 +382,12 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     },
     address: () => client?.address() ?? [{ type: 'node', nodeId: self }],
     acceptLink(connection) {
-      if (stopping) discard(connection, 'leaving');
-      else links.add(connection, attacher.awaited(connection.peerChain[0]?.nodeIds ?? []));
+      introducer.introduce(connection, (introduced) => {
+        if (!introduced.ok) return;
+        const { value } = introduced;
+        if (stopping) discard(value, 'leaving');
+        else links.add(value, attacher.awaited(value.peerChain[0]?.nodeIds ?? []));
+      });
     },
     acceptApplication: (application, connection) => appAttacher.accept(application, connection),
     ping: (destination, done) => queries.ping(destination, done),

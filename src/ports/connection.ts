@@ -22,11 +22,17 @@ export interface SecureConnection {
    * is, the first validly signed message tells (RFC 6940 §13.4, A-51).
    */
   readonly sharedSecret?: boolean;
+  /** 32 bytes that nobody but the two ends of this very connection knows (RFC 5705); with {@link sharedSecret}. */
+  readonly binding?: Uint8Array;
+  /** Frames of a link that this end has sent before the link took the connection over. Absent: none. */
+  readonly framesSent?: number;
   /**
    * Largest payload of one datagram (bytes) on DTLS; then every `send` and every `data` is one whole
    * datagram, which may be lost, repeated or overtaken. Absent on a stream.
    */
   readonly datagramBytes?: number;
+  /** Round trip of the STUN check that found the path (ms), where there was one. */
+  readonly stunRttMs?: number;
   /** Bytes handed to `send` and not yet taken by the network. */
   readonly bufferedBytes: number;
   /** Data that arrives before a handler is set is kept (bounded) and delivered then. Set exactly once. */
@@ -46,6 +52,12 @@ export interface ConnectionHandler {
   closed(reason: string): void;
 }
 
+/** Where to dial, and how where that is known: the overlay link types without ICE. */
+export interface DialTarget extends TransportAddress {
+  /** Absent: whatever the overlay uses, one after the other. */
+  readonly linkType?: 'TLS-TCP-FH-NO-ICE' | 'DTLS-UDP-SR-NO-ICE';
+}
+
 /** Opens connections with the node's own certificate. */
 export interface Dialer {
   /**
@@ -53,7 +65,7 @@ export interface Dialer {
    * A call of the returned function abandons the attempt (then `done` reports a failure).
    */
   dial(
-    target: TransportAddress,
+    target: DialTarget,
     timeoutMs: number,
     done: (outcome: Outcome<SecureConnection>) => void,
   ): () => void;

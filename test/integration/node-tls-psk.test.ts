@@ -72,12 +72,19 @@ test('[R6940-11.1-29] who knows the shared secret connects, without certificates
   for (const connection of [near.value, far]) {
     assert.deepEqual(connection.peerChain, []);
     assert.equal(connection.sharedSecret, true);
+    assert.equal(connection.binding?.length, 32);
   }
+  assert.deepEqual(near.value.binding, far.binding);
+  assert.notDeepEqual(near.value.binding, new Uint8Array(32));
   const got = new Promise<Uint8Array>((resolve) => {
     far.setHandler({ data: resolve, closed: () => undefined });
   });
   near.value.send(new Uint8Array([1, 2, 3]));
   assert.deepEqual([...(await got)], [1, 2, 3]);
+  const again = await dial(local, 'pässwörd');
+  assert.ok(again.ok);
+  assert.notDeepEqual(again.value.binding, near.value.binding, 'each connection has its own');
+  again.value.close('done');
   near.value.close('done');
 
   const bare = connect({

@@ -62,13 +62,17 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
   const appPort = (application: number): number =>
     application === sips ? link.sipsPort : link.sipPort;
 
+  const dialing = {
+    ...tls,
+    ...(isSpecific(link.address) ? { localAddress: link.address } : {}),
+  };
+  const { sharedSecret } = options.config;
   const overlay = createOverlay({
     ...options,
     topology: createChord,
-    dialer: createDialer({
-      ...tls,
-      ...(isSpecific(link.address) ? { localAddress: link.address } : {}),
-    }),
+    dialer: createDialer({ ...dialing, sharedSecret }),
+    // Calls between boxes rest on certificates whatever admits a box to the overlay (RFC 7904 §5.1).
+    applicationDialer: createDialer(dialing),
     candidates: () => at(link.port),
     appCandidates: (application) => at(appPort(application)),
     ...overlayOptions(settings),
@@ -80,9 +84,11 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
     port: number,
     what: string,
     onConnection: Parameters<typeof listenSecure>[0]['onConnection'],
+    secret?: string,
   ): Promise<void> => {
     const listener = await listenSecure({
       ...tls,
+      sharedSecret: secret,
       host: link.address,
       port,
       onConnection,
@@ -99,8 +105,11 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
     for (const listener of listeners) await listener.close(true);
     keyLog?.close();
   };
-  await listen(link.port, 'overlay links (link.port)', (connection) =>
-    overlay.acceptLink(connection),
+  await listen(
+    link.port,
+    'overlay links (link.port)',
+    (connection) => overlay.acceptLink(connection),
+    sharedSecret,
   );
   for (const application of [sip, sips]) {
     await listen(

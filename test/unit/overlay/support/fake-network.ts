@@ -16,6 +16,8 @@ export interface FakeNetwork {
   onSend?: (from: FakeHost, bytes: Uint8Array) => void;
   /** Connections made from now on carry datagrams of that size, and lose those for which this is true. */
   datagrams?: { readonly bytes: number; readonly loses: () => boolean };
+  /** Connections made from now on go by a shared secret: nobody shows a certificate. */
+  sharedSecret?: boolean;
 }
 
 export interface FakeHost {
@@ -59,14 +61,16 @@ export function createFakeNetwork(clock: FakeClock, delayMs = 1): FakeNetwork {
     local: TransportAddress,
     remote: TransportAddress,
     peerChain: readonly Certificate[],
+    binding: Uint8Array,
   ): End {
     const { datagrams } = network;
     const end: End = {
+      ...(network.sharedSecret === true ? { sharedSecret: true, binding } : {}),
       ...(datagrams === undefined ? {} : { datagramBytes: datagrams.bytes }),
       role,
       local,
       remote,
-      peerChain,
+      peerChain: network.sharedSecret === true ? [] : peerChain,
       bufferedBytes: 0,
       host,
       handler: undefined,
@@ -129,8 +133,9 @@ export function createFakeNetwork(clock: FakeClock, delayMs = 1): FakeNetwork {
             return;
           }
           const local = { address: host.address, port: nextPort++ };
-          const client = makeEnd('client', host, local, target, listener.host.chain);
-          const server = makeEnd('server', listener.host, target, local, host.chain);
+          const binding = Uint8Array.from({ length: 32 }, (_, i) => (local.port >> (i % 16)) & 255);
+          const client = makeEnd('client', host, local, target, listener.host.chain, binding);
+          const server = makeEnd('server', listener.host, target, local, host.chain, binding);
           client.other = server;
           server.other = client;
           listener.accept(server);
