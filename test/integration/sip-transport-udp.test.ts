@@ -7,6 +7,7 @@ import { silentTrace } from '../../src/ports/trace.ts';
 import type { Flow, FlowTarget } from '../../src/ports/flow.ts';
 import type { Outcome } from '../../src/base/outcome.ts';
 import { createSipTransports } from '../../src/node/sip-transports.ts';
+import { bindingAnswer } from '../../src/wire/stun/binding-answer.ts';
 import type {
   SipListener,
   SipTransports,
@@ -152,6 +153,32 @@ test('[S5626-8-01] STUN is told from SIP by its first bytes; keep-alives are ign
   socket.send('OPTIONS sip:a SIP/2.0\r\n\r\n', port, '127.0.0.1');
   assert.match((await server.next()).text, /^OPTIONS/);
   assert.equal(server.received.length, 1);
+});
+
+test('[S5626-5.4-01] [S5626-8-01] a Binding request on the SIP port is answered from there with the source seen', async (t) => {
+  const server = await serve(t, [udp4], {
+    stun: (bytes, remote, reply) => {
+      const answer = bindingAnswer(bytes, remote);
+      if (answer !== undefined) reply(answer);
+    },
+  });
+  const socket = await phone(t);
+  const { port } = server.transports.bound[0] as SipListener;
+  const transactionId = Buffer.from('0123456789ab');
+  const request = Buffer.concat([Buffer.from('000100002112a442', 'hex'), transactionId]);
+  const reply = once(socket, 'message') as Promise<[Buffer, { address: string; port: number }]>;
+  // An indication and a request of another magic cookie get no answer.
+  socket.send(Buffer.from(request).fill(0x11, 1, 2), port, '127.0.0.1');
+  socket.send(Buffer.from(request).fill(0, 4, 8), port, '127.0.0.1');
+  socket.send(request, port, '127.0.0.1');
+  const [answer, from] = await reply;
+  assert.deepEqual([from.address, from.port], ['127.0.0.1', port]);
+  assert.equal(answer.readUInt16BE(0), 0x0101);
+  assert.deepEqual(answer.subarray(8, 20), transactionId);
+  assert.equal(answer.readUInt16BE(20), 0x0020, 'XOR-MAPPED-ADDRESS');
+  assert.equal(answer.readUInt16BE(26) ^ 0x2112, socket.address().port);
+  assert.equal((answer.readUInt32BE(28) ^ 0x2112a442) >>> 0, 0x7f000001);
+  assert.equal(server.received.length, 0);
 });
 
 test('the number of flow objects is bounded, and all neighbours stay reachable', async (t) => {

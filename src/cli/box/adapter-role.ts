@@ -10,7 +10,7 @@ import { enrollNode } from '../../node/enrollment-node.ts';
 import type { HostStore } from '../../node/store.ts';
 import type { Settings } from '../../node/settings.ts';
 import type { SipListenError } from '../../node/sip-addresses.ts';
-import { createSipTransports } from '../../node/sip-transports.ts';
+import { createSipTransports, type StunHandler } from '../../node/sip-transports.ts';
 import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
 import type { Flow } from '../../ports/flow.ts';
 import { defaultSipSettings, type SipSettings } from '../../sip/core/settings.ts';
@@ -21,6 +21,7 @@ import { certificateByNodeKind, certificateByUserKind } from '../../usages/certi
 import { createCertificatePublisher } from '../../usages/certificates/publisher.ts';
 import { sipRegistrationKind } from '../../usages/sip/kind.ts';
 import { turnServiceKind } from '../../usages/turn/kind.ts';
+import { bindingAnswer } from '../../wire/stun/binding-answer.ts';
 import { CommandError } from '../command.ts';
 import { keepConfiguration, refreshConfiguration } from './configuration-keeper.ts';
 import { loadMembership, saveNodeIdentity, type Membership } from './membership.ts';
@@ -115,6 +116,7 @@ async function assemble(parts: {
     store,
     kinds,
     onConfigUpdate: (update, done) => keeper.onConfigUpdate(update, done),
+    acceptsOpaque: (id) => adapter.acceptsOpaque(id),
   });
   parts.undo.push(async () => await overlayRole.stop());
   const { overlay } = overlayRole;
@@ -133,6 +135,7 @@ async function assemble(parts: {
     },
     trace,
     createFramer: createStreamFramer,
+    stun: answerStun,
   });
   const adapter: Adapter = createAdapter({
     ...platform,
@@ -272,6 +275,12 @@ function enrollmentUrl(servers: readonly string[]): { enrollmentUrl?: string } {
 function storeAdvice(directory: string, problem: string): string {
   return `${problem}. The store is ${directory}: restore it from a backup, or move it away; the box then fetches accounts anew and phones register again.`;
 }
+
+/** Keep-alives of phones with outbound (RFC 5626 §5.4). */
+const answerStun: StunHandler = (bytes, remote, reply) => {
+  const answer = bindingAnswer(bytes, remote);
+  if (answer !== undefined) reply(answer);
+};
 
 /** A flow on a wildcard listener shows the address that faces the phone. */
 function advertised(flow: Flow): { host: string; port: number } | undefined {

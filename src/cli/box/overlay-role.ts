@@ -29,6 +29,7 @@ export interface OverlayRoleOptions {
   readonly verifier: Verifier;
   readonly kinds: KindRegistry;
   readonly onConfigUpdate: NonNullable<OverlayDependencies['onConfigUpdate']>;
+  readonly acceptsOpaque?: NonNullable<OverlayDependencies['acceptsOpaque']>;
 }
 
 export interface OverlayRole {
