@@ -105,7 +105,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     }
     // A dialog we recorded on this very flow needs no proof again; from another flow it does.
     const known = inDialog && routed.fromRecordedFlow;
-    if (known || !settings.auth.challengeRequests || isOutsideCall(routed.request, policy)) {
+    if (known || !settings.auth.challengeRequests || isFromOutside(routed, inDialog, policy)) {
       serve(transaction, routed, unknownSender);
       return;
     }
@@ -134,15 +134,22 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     }
   }
 
-  /** A caller of another domain, to an address of ours: where the listener takes such calls. */
-  function isOutsideCall(incoming: SipRequest, policy: ListenerPolicy): boolean {
+  /**
+   * A caller of another domain, to an address of ours, or in a dialog that leads to a phone of ours: where
+   * the listener takes such calls. Who shows credentials wants them looked at.
+   */
+  function isFromOutside(
+    { flowId, request: incoming }: RoutedRequest,
+    inDialog: boolean,
+    policy: ListenerPolicy,
+  ): boolean {
     if (policy.acceptsOutsideCalls !== true || !incoming.parsedUri.ok) return false;
     const from = incoming.from.parsedUri;
-    return (
-      from.ok &&
-      servedDomainOf(from.value, domains) === undefined &&
-      aorOf(incoming.parsedUri.value, domains) !== undefined
-    );
+    if (!from.ok || servedDomainOf(from.value, domains) !== undefined) return false;
+    // The genuine token names the way, so nothing else can be reached (RFC 5626 §5.3.1).
+    if (inDialog) return flowId !== undefined;
+    if (incoming.has('Proxy-Authorization')) return false;
+    return aorOf(incoming.parsedUri.value, domains) !== undefined;
   }
 
   function fromOverlay(

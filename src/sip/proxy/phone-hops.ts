@@ -8,6 +8,7 @@ import { sipFailure } from '../core/failure.ts';
 import { bracketed } from '../message/ip.ts';
 import { type SipUri, parseUri } from '../message/uri.ts';
 import { createFlowTokens } from './flow-token.ts';
+import type { NextHops } from './next-hop.ts';
 import type { HopAddressing, OwnRoute, ViaSentBy } from './targets.ts';
 
 export interface PhoneHopsDeps {
@@ -18,6 +19,8 @@ export interface PhoneHopsDeps {
    * place (rotation).
    */
   readonly tokenKeys: readonly Uint8Array[];
+  /** Absent: only URIs with a numeric host lead anywhere. */
+  readonly nextHops?: NextHops;
   /** Address to show instead of `flow.local` (bound to a wildcard, behind port forwarding). */
   readonly advertised?: (
     flow: Flow,
@@ -50,7 +53,8 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
       const host = bracketed(shown?.host ?? flow.local.address);
       const port = shown?.port ?? flow.local.port;
       const rport = flow.reliable ? '' : ';rport';
-      const token = tokens.create(flow.id);
+      const place = deps.nextHops?.placeOf(flow);
+      const token = tokens.create(place === undefined ? flow.id : nameWithPlace(flow.id, place));
       const rest = `${token}@${host}:${String(port)}`;
       hop = {
         token,
@@ -64,10 +68,10 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
   }
 
   /** A flow that is still there carries its token ready made, which spares the HMAC. */
-  function genuineFlowId(token: string): string | undefined {
+  function genuineName(token: string): string | undefined {
     const claimed = tokens.claim(token);
     if (claimed === undefined) return undefined;
-    const flow = flows.find(claimed);
+    const flow = flows.find(idOfName(claimed));
     if (flow !== undefined && tokens.equal(hopOf(flow).token, token)) return claimed;
     return tokens.open(token);
   }
@@ -85,9 +89,14 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
       if (scheme !== 'sip' && scheme !== 'sips') return undefined;
       if (!domains.isSelf(bareHost(parsed.value), port)) return undefined;
       if (user === undefined || !tokens.isToken(user)) return { kind: 'plain' };
-      const flowId = genuineFlowId(user);
-      if (flowId === undefined) return { kind: 'forged' };
-      const route: OwnRoute = { kind: 'flow', flowId };
+      const name = genuineName(user);
+      if (name === undefined) return { kind: 'forged' };
+      const place = placeOfName(name);
+      const route: OwnRoute = {
+        kind: 'flow',
+        flowId: idOfName(name),
+        ...(place === undefined ? {} : { place }),
+      };
       if (proven.size >= limits.sipRoles.provenRoutes) proven.clear();
       // A copy, lest the key keep the whole message alive.
       proven.set(latin1Decode(latin1Encode(uri)), route);
@@ -98,8 +107,11 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
         done(failure(sipFailure(403, 'Relaying Denied')));
         return giveUpNothing;
       }
+      // What was asked for as sips goes on over TLS, whatever the Route says (RFC 3261 §16.6 step 7).
+      const secure = /^sips:/i.test(context.request.uri);
+      if (deps.nextHops !== undefined) return deps.nextHops.open(uri, secure, done);
       const parsed = parseUri(uri);
-      const target = parsed.ok ? flowTarget(parsed.value) : undefined;
+      const target = parsed.ok ? flowTarget(parsed.value, secure) : undefined;
       if (target === undefined) {
         done(failure(sipFailure(478, 'Unresolvable Next Hop')));
         return giveUpNothing;
@@ -115,6 +127,31 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
         waiting = false;
       };
     },
+  };
+}
+
+/**
+ * A connection that this server made can be made again: its token says where to. Flow ids hold no spaces.
+ */
+function nameWithPlace(flowId: string, place: FlowTarget): string {
+  const { address, host = '', port, transport } = place;
+  return `${flowId} ${transport} ${address} ${String(port)} ${host}`;
+}
+
+function idOfName(name: string): string {
+  const space = name.indexOf(' ');
+  return space < 0 ? name : name.slice(0, space);
+}
+
+/** Only for names out of genuine tokens. */
+function placeOfName(name: string): FlowTarget | undefined {
+  const [, transport, address, port, host] = name.split(' ');
+  if (transport === undefined || address === undefined) return undefined;
+  return {
+    transport: transport as SipTransportName,
+    address,
+    port: Number(port),
+    ...(host === undefined || host === '' ? {} : { host }),
   };
 }
 
@@ -139,11 +176,11 @@ const giveUpNothing = (): void => undefined;
  * Where a URI with a numeric host leads (RFC 3263 §4.1); `undefined` for names, which need a resolver.
  * maddr is not followed.
  */
-export function flowTarget(uri: SipUri): FlowTarget | undefined {
+export function flowTarget(uri: SipUri, secureCall = false): FlowTarget | undefined {
   const address = bareHost(uri);
   if (!/^\d{1,3}(?:\.\d{1,3}){3}$/.test(address) && !uri.host.startsWith('[')) return undefined;
   const wanted = uri.params.get('transport')?.toLowerCase();
-  const secure = uri.scheme === 'sips';
+  const secure = secureCall || uri.scheme === 'sips';
   let transport: SipTransportName;
   if (wanted === 'ws' || wanted === 'wss') transport = secure || wanted === 'wss' ? 'wss' : 'ws';
   else if (secure || wanted === 'tls') transport = 'tls';

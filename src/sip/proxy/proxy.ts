@@ -210,9 +210,12 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       const open: ProxyTarget['open'] = (done) => {
         // Our own token beside it names the flow that led there before (RFC 5626 §5.3.1).
         const known = flowId === undefined ? undefined : flows.find(flowId);
-        if (known === undefined || known.closed) return hops.openRoute(nextRoute, context, done);
-        done(success(known));
-        return nothing;
+        if (known !== undefined && !known.closed) {
+          done(success(known));
+          return nothing;
+        }
+        if (routed.place !== undefined) return reopen(routed.place, done);
+        return hops.openRoute(nextRoute, context, done);
       };
       return { ...target(request, 'route', open), uri };
     }

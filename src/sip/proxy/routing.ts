@@ -1,5 +1,5 @@
 import { limits } from '../../base/limits.ts';
-import type { Flow } from '../../ports/flow.ts';
+import type { Flow, FlowTarget } from '../../ports/flow.ts';
 import { servedDomainOf } from '../core/aor.ts';
 import type { Domains } from '../core/domains.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
@@ -21,6 +21,8 @@ export interface RoutedRequest {
   readonly request: SipRequest;
   /** The flow named by the last own Route value, when it named one. */
   readonly flowId: string | undefined;
+  /** Where that flow can be opened again. */
+  readonly place: FlowTarget | undefined;
   /** At least one own Route carried a genuine flow token: the sender takes part in a dialog we recorded. */
   readonly recorded: boolean;
   /** One of those tokens names the very flow the request came on: the sender is who we recorded. */
@@ -51,6 +53,7 @@ export function readRoutes(
   const values = request.values('Route');
   let own = 0;
   let flowId: string | undefined;
+  let place: FlowTarget | undefined;
   let recorded = false;
   let fromRecordedFlow = false;
   let lastOwn = '';
@@ -71,6 +74,7 @@ export function readRoutes(
     }
     lastOwn = route.value.uri;
     flowId = meaning.kind === 'flow' ? meaning.flowId : undefined;
+    place = meaning.kind === 'flow' ? meaning.place : undefined;
     recorded ||= meaning.kind === 'flow';
     fromRecordedFlow ||= flowId === flow.id;
   }
@@ -80,6 +84,7 @@ export function readRoutes(
     routed: {
       request: nextRoute === undefined ? normalise(stripped, flow, domains) : stripped,
       flowId,
+      place,
       recorded,
       fromRecordedFlow,
       spelling: own === 0 ? undefined : readSpelling(lastOwn, domains),
@@ -93,6 +98,7 @@ function unrouted(request: SipRequest): RoutedRequest {
   return {
     request,
     flowId: undefined,
+    place: undefined,
     recorded: false,
     fromRecordedFlow: false,
     spelling: undefined,

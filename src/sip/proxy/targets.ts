@@ -1,5 +1,5 @@
 import type { Outcome } from '../../base/outcome.ts';
-import type { Flow } from '../../ports/flow.ts';
+import type { Flow, FlowTarget } from '../../ports/flow.ts';
 import type { SipFailure } from '../core/failure.ts';
 import type { SipRequest } from '../message/message.ts';
 
@@ -75,7 +75,12 @@ export type OwnRoute =
   /** Ours, without a flow (preloaded route, overlay side). */
   | { readonly kind: 'plain' }
   /** Ours, names a flow with a genuine token. */
-  | { readonly kind: 'flow'; readonly flowId: string }
+  | {
+      readonly kind: 'flow';
+      readonly flowId: string;
+      /** Where the flow can be opened again: set for connections that this server made. */
+      readonly place?: FlowTarget;
+    }
   /** Ours, but the token is not genuine: answer 403. RFC 5626 §5.3.1. */
   | { readonly kind: 'forged' };
 
