@@ -8,18 +8,31 @@ import type { NodeId } from '../base/ids.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
 import type { Certificate } from '../ports/certificates.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import type { Dialer, SecureConnection, TransportAddress } from '../ports/connection.ts';
+import { createDatagramStream } from '../link/datagram-stream.ts';
+import type { IceConnector, PreparedPath } from '../link/ice-connector.ts';
+import type {
+  Dialer,
+  DialTarget,
+  SecureConnection,
+  TransportAddress,
+} from '../ports/connection.ts';
 import type { Random } from '../ports/random.ts';
 import type { Trace } from '../ports/trace.ts';
 import { encodeToBytes, tryDecode } from '../wire/codec.ts';
-import { appAttachReqAns, isUsableApplication } from '../wire/reload/app-attach.ts';
+import {
+  appAttachReqAns,
+  isUsableApplication,
+  type AppAttachReqAns,
+} from '../wire/reload/app-attach.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
 import { messageCodes } from '../wire/reload/message-codes.ts';
 import type { AppConnection, OverlayError } from './api.ts';
-import { dialInOrder, dialTargets, discard, makeOffer } from './candidates.ts';
+import { dialInOrder, dialTargets, discard, iceOffer, makeOffer, offersIce } from './candidates.ts';
+import type { Offer } from './candidates.ts';
 import { labelledCounter } from './counters.ts';
 import type { IncomingRequest } from './incoming.ts';
+import type { NoIceLinkType } from './link-types.ts';
 import { localError, publicError, type RequestOutcome, type Transactions } from './transactions.ts';
 
 export interface AppAttacher {
@@ -42,6 +55,10 @@ export interface AppAttachDependencies {
   readonly random: Random;
   readonly trace: Trace;
   readonly dialer: Dialer;
+  /** In overlays with ICE; `undefined` in those without. */
+  readonly ice: () => IceConnector | undefined;
+  /** What is offered and accepted without ICE. */
+  readonly linkTypes: () => readonly NoIceLinkType[];
   readonly transactions: Transactions;
   readonly authenticate: (chain: readonly Certificate[]) => Outcome<readonly NodeId[]>;
   /** Addresses of the listener of an application; of the link listener where there is none. */
@@ -55,6 +72,8 @@ interface Pending {
   /** Who may connect; empty until the answer to a request for a Resource-ID tells. */
   expected: readonly NodeId[];
   answered: boolean;
+  /** Our end of the path, with ICE. */
+  path: PreparedPath | undefined;
   /** A connection came whose certificate names somebody else. */
   mismatch: boolean;
   cancelRequest: () => void;
@@ -82,11 +101,12 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
     application: number,
     done: (outcome: Outcome<AppConnection, OverlayError>) => void,
   ): void {
-    const offer = makeOffer(dependencies.addresses(application), 'passive', dependencies.random);
+    const ice = dependencies.ice();
+    const offer = ice === undefined ? ownOffer(application, 'passive') : undefined;
     const problem =
       pending.size >= limits.overlay.applicationAttaches
         ? 'too many application attaches'
-        : offer.candidates.length === 0
+        : offer?.candidates.length === 0
           ? 'no address to offer'
           : destination.length === 0
             ? 'empty destination list'
@@ -100,11 +120,32 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
       done,
       expected: expectedPeers(destination),
       answered: false,
+      path: undefined,
       mismatch: false,
       cancelRequest: () => undefined,
       timer: undefined,
     };
     pending.add(attempt);
+    if (offer !== undefined) ask(attempt, destination, offer);
+    else if (ice !== undefined) {
+      attempt.cancelRequest = ice.prepare('offerer', (prepared) => {
+        if (!prepared.ok) {
+          finish(attempt, failure(publicError(localError('invalid', prepared.error))));
+          return;
+        }
+        attempt.path = prepared.value;
+        ask(attempt, destination, iceOffer(prepared.value.parameters, 'passive'));
+      });
+    }
+  }
+
+  function ownOffer(application: number, role: Offer['role']): Offer {
+    const { addresses, random, linkTypes } = dependencies;
+    return makeOffer(addresses(application), role, random, linkTypes());
+  }
+
+  function ask(attempt: Pending, destination: readonly Destination[], offer: Offer): void {
+    const { application } = attempt;
     attempt.cancelRequest = transactions.request(
       {
         destinations: destination,
@@ -139,18 +180,43 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
       const reason = attempt.mismatch ? 'wrong-peer' : 'timeout';
       finish(attempt, failure(publicError(localError(reason, 'no connection from the answerer'))));
     });
+    attempt.path?.connect(decoded.value, (made) => {
+      if (made.ok) take(attempt, made.value.connection);
+      else finish(attempt, failure(publicError(localError('timeout', made.error))));
+    });
+  }
+
+  /** The far end of our path must be the node that was asked for. */
+  function take(attempt: Pending, connection: SecureConnection): void {
+    const nodes = dependencies.authenticate(connection.peerChain);
+    const peer = nodes.ok ? fits(attempt, attempt.application, nodes.value) : undefined;
+    if (pending.has(attempt) && peer !== undefined) {
+      connected(attempt, connection, peer);
+      return;
+    }
+    discard(connection, 'certificate of another node');
+    finish(attempt, failure(publicError(localError('wrong-peer', 'certificate of another node'))));
   }
 
   function finish(attempt: Pending, outcome: Outcome<AppConnection, OverlayError>): void {
     if (!pending.delete(attempt)) return;
     attempt.timer?.cancel();
     attempt.cancelRequest();
+    attempt.path?.abandon();
     results(outcome.ok ? 'connected' : outcome.error.reason).add();
     attempt.done(outcome);
   }
 
   function connected(attempt: Pending, connection: SecureConnection, peer: NodeId): void {
-    finish(attempt, success({ connection, peer, application: attempt.application }));
+    const { application } = attempt;
+    finish(attempt, success({ connection: asStream(connection), peer, application }));
+  }
+
+  /** Applications see a stream, whatever the link type. */
+  function asStream(connection: SecureConnection): SecureConnection {
+    return connection.datagramBytes === undefined
+      ? connection
+      : createDatagramStream({ clock, trace, connection });
   }
 
   function accept(application: number, connection: SecureConnection): void {
@@ -204,44 +270,67 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
       request.refuse(errorCodes.notFound, `application ${application}`);
       return;
     }
-    const targets = dialTargets(candidates);
-    if (targets.length === 0) {
-      request.refuse(errorCodes.incompatibleWithOverlay, 'no TLS-TCP-FH-NO-ICE candidate');
+    const ice = dependencies.ice();
+    const targets = ice === undefined ? dialTargets(candidates, dependencies.linkTypes()) : [];
+    if (ice === undefined ? targets.length === 0 : !offersIce(candidates)) {
+      request.refuse(errorCodes.incompatibleWithOverlay, 'no candidate of a link type in use here');
       return;
     }
-    const offer = makeOffer(dependencies.addresses(application), 'active', dependencies.random);
-    if (answering >= limits.overlay.applicationAttaches || offer.candidates.length === 0) {
+    const offer = ice === undefined ? ownOffer(application, 'active') : undefined;
+    if (answering >= limits.overlay.applicationAttaches || offer?.candidates.length === 0) {
       request.refuse(errorCodes.requestTimeout, 'too many application attaches');
       return;
     }
-    request.answer(encodeToBytes(appAttachReqAns, { ...offer, application }));
-    connect(request.signer.nodeId, application, targets);
+    answering++;
+    const requester = request.signer.nodeId;
+    const completed = (outcome: Outcome<SecureConnection>): void => {
+      answering--;
+      serve(requester, application, outcome);
+    };
+    if (offer !== undefined) {
+      request.answer(encodeToBytes(appAttachReqAns, { ...offer, application }));
+      dialInOrder(dependencies.dialer, targets, completed);
+    } else if (ice !== undefined) answerByIce(ice, request, decoded.value, completed);
   }
 
-  function connect(
-    requester: NodeId,
-    application: number,
-    targets: readonly TransportAddress[],
+  function answerByIce(
+    ice: IceConnector,
+    request: IncomingRequest,
+    offered: AppAttachReqAns,
+    completed: (outcome: Outcome<SecureConnection>) => void,
   ): void {
-    answering++;
-    dialInOrder(dependencies.dialer, targets, (outcome) => {
-      answering--;
-      if (!outcome.ok) {
-        results('dial-failed').add();
-        trace.log('info', 'app-attach-dial-failed', { node: requester, reason: outcome.error });
+    ice.prepare('answerer', (prepared) => {
+      if (!prepared.ok) {
+        request.refuse(errorCodes.requestTimeout, prepared.error);
+        completed(prepared);
         return;
       }
-      const connection = outcome.value;
-      const nodes = dependencies.authenticate(connection.peerChain);
-      const listener = listeners.get(application);
-      if (!nodes.ok || !nodes.value.includes(requester) || listener === undefined) {
-        results('wrong-peer').add();
-        discard(connection, 'certificate of another node');
-        return;
-      }
-      results('accepted').add();
-      listener({ connection, peer: requester, application });
+      const offer = iceOffer(prepared.value.parameters, 'active');
+      const { application } = offered;
+      request.answer(encodeToBytes(appAttachReqAns, { ...offer, application }));
+      prepared.value.connect(offered, (made) => {
+        completed(made.ok ? success(made.value.connection) : made);
+      });
     });
+  }
+
+  /** Hands a connection that we made to the application. */
+  function serve(requester: NodeId, application: number, outcome: Outcome<SecureConnection>): void {
+    if (!outcome.ok) {
+      results('dial-failed').add();
+      trace.log('info', 'app-attach-dial-failed', { node: requester, reason: outcome.error });
+      return;
+    }
+    const connection = outcome.value;
+    const nodes = dependencies.authenticate(connection.peerChain);
+    const listener = listeners.get(application);
+    if (!nodes.ok || !nodes.value.includes(requester) || listener === undefined) {
+      results('wrong-peer').add();
+      discard(connection, 'certificate of another node');
+      return;
+    }
+    results('accepted').add();
+    listener({ connection: asStream(connection), peer: requester, application });
   }
 
   return {

@@ -240,7 +240,8 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     peer,
     discover,
     linkUp({ nodeId, link: { connection } }) {
-      if (connection.role === 'client') remember(nodeId, connection.remote);
+      const listens = connection.role === 'client' && connection.stunRttMs === undefined;
+      if (listens) remember(nodeId, connection.remote);
     },
     learned(nodeId, address) {
       if (links.get(nodeId) !== undefined) remember(nodeId, address);

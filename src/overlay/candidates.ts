@@ -5,13 +5,20 @@
 import { hexEncode } from '../base/text.ts';
 import { limits } from '../base/limits.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
-import type { Dialer, SecureConnection, TransportAddress } from '../ports/connection.ts';
+import type { IceParameters } from '../link/ice/types.ts';
+import type {
+  Dialer,
+  DialTarget,
+  SecureConnection,
+  TransportAddress,
+} from '../ports/connection.ts';
 import type { Random } from '../ports/random.ts';
 import type { IceCandidate } from '../wire/reload/ice-candidate.ts';
 import { ipAddressPortOf } from '../wire/reload/ip-address-port.ts';
 import { parseIpv4, parseIpv6 } from '../wire/reload/ip-text.ts';
+import type { NoIceLinkType } from './link-types.ts';
 
-const linkType = 'TLS-TCP-FH-NO-ICE';
+const streamsOnly: readonly NoIceLinkType[] = ['TLS-TCP-FH-NO-ICE'];
 const hostPreference = 126;
 
 /**
@@ -38,11 +45,15 @@ export interface Offer {
   readonly candidates: readonly IceCandidate[];
 }
 
-/** An offer of our addresses, best first; those that are not IP addresses are left out. */
+/**
+ * An offer of our addresses, best first, for each of the link types; those that are not IP addresses
+ * are left out. Both types listen on the same port number.
+ */
 export function makeOffer(
   addresses: readonly TransportAddress[],
   role: Offer['role'],
   random: Random,
+  linkTypes: readonly NoIceLinkType[] = streamsOnly,
 ): Offer {
   const usable = addresses
     .filter(({ address }) => parseIpv4(address) !== undefined || parseIpv6(address) !== undefined)
@@ -51,23 +62,39 @@ export function makeOffer(
     ufrag: hexEncode(random.bytes(4)),
     password: hexEncode(random.bytes(16)),
     role,
-    candidates: usable.map(({ address, port }, i) => ({
-      type: 'host',
-      addrPort: ipAddressPortOf(address, port),
-      overlayLink: linkType,
-      foundation: String(i + 1),
-      priority: candidatePriority(linkType, i),
-      extensions: [],
-    })),
+    candidates: linkTypes.flatMap((linkType, type) =>
+      usable.map(({ address, port }, i) => ({
+        type: 'host' as const,
+        addrPort: ipAddressPortOf(address, port),
+        overlayLink: linkType,
+        foundation: String(type * usable.length + i + 1),
+        priority: candidatePriority(linkType, i),
+        extensions: [],
+      })),
+    ),
   };
 }
 
-/** Where an offer says to connect to, by priority; empty when it holds nothing for this link type. */
-export function dialTargets(candidates: readonly IceCandidate[]): readonly TransportAddress[] {
-  const targets: TransportAddress[] = [];
+/** What ICE has gathered, as an offer. */
+export function iceOffer(parameters: IceParameters, role: Offer['role']): Offer {
+  return { ...parameters, role };
+}
+
+/** True when an offer can be met by ICE. */
+export function offersIce(candidates: readonly IceCandidate[]): boolean {
+  return candidates.some(({ overlayLink }) => overlayLink === 'DTLS-UDP-SR');
+}
+
+/** Where an offer says to connect to, by priority; empty when it holds nothing for these link types. */
+export function dialTargets(
+  candidates: readonly IceCandidate[],
+  linkTypes: readonly NoIceLinkType[] = streamsOnly,
+): readonly DialTarget[] {
+  const targets: DialTarget[] = [];
   for (const { overlayLink, addrPort } of byPriority(candidates)) {
-    if (overlayLink !== linkType || addrPort.type === 'unknown' || addrPort.port === 0) continue;
-    targets.push({ address: addrPort.address, port: addrPort.port });
+    const linkType = linkTypes.find((known) => known === overlayLink);
+    if (linkType === undefined || addrPort.type === 'unknown' || addrPort.port === 0) continue;
+    targets.push({ address: addrPort.address, port: addrPort.port, linkType });
   }
   return targets.slice(0, limits.overlay.candidatesTried);
 }
@@ -79,7 +106,7 @@ function byPriority(candidates: readonly IceCandidate[]): readonly IceCandidate[
 /** Tries one address after the other. The returned function abandons the attempt silently. */
 export function dialInOrder(
   dialer: Dialer,
-  targets: readonly TransportAddress[],
+  targets: readonly DialTarget[],
   done: (outcome: Outcome<SecureConnection>) => void,
 ): () => void {
   let abandoned = false;

@@ -130,6 +130,7 @@ export function createLinkTable(dependencies: LinkTableDependencies): LinkTable 
       trace,
       connection,
       nodeId,
+      ...(connection.stunRttMs === undefined ? {} : { stunRttMs: connection.stunRttMs }),
       maxMessageBytes: dependencies.maxMessageBytes,
       events: {
         message(bytes) {

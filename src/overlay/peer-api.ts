@@ -13,7 +13,9 @@ import type { Store } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
 import type { KindRegistry } from '../storage/kinds.ts';
 import type { TopologyFactory, TopologySnapshot } from '../topology/plugin.ts';
+import type { IceConnector } from '../link/ice-connector.ts';
 import type { Destination } from '../wire/reload/destination.ts';
+import type { NoIceLinkType } from './link-types.ts';
 import type { FetchRequest, Overlay, OverlayError } from './api.ts';
 import type { ClientRouting } from './client.ts';
 import type { ViaListMode } from './via-lists.ts';
@@ -26,6 +28,10 @@ export interface OverlayDependencies {
   readonly random: Random;
   readonly trace: Trace;
   readonly dialer: Dialer;
+  /** How Attach finds a way in overlays with ICE. Absent: the host cannot, and joins none of them. */
+  readonly ice?: IceConnector;
+  /** Link types without ICE that the host can listen on and dial. Absent: TLS-TCP-FH-NO-ICE. */
+  readonly linkTypes?: readonly NoIceLinkType[];
   /**
    * For connections of AppAttach where links go by a shared secret: those show certificates all the
    * same (RFC 7904 §5.1). Absent: {@link dialer}.
@@ -90,6 +96,8 @@ export interface OverlayPeer extends Overlay {
   /** An inbound connection on the listener of the application; closed unless an AppAttach of ours awaits it. */
   acceptApplication(application: number, connection: SecureConnection): void;
 
+  /** Linked peers to ask where this node is seen, one for each place that it is seen at (§6.5.1.4). */
+  stunServers(): readonly TransportAddress[];
   /** RFC 6940 §6.5.3. */
   ping(
     destination: readonly Destination[],

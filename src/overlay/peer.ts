@@ -4,6 +4,7 @@
  */
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
+import type { IceConnector } from '../link/ice-connector.ts';
 import { failure } from '../base/outcome.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { OverlayConfig } from '../ports/overlay-config.ts';
@@ -24,11 +25,13 @@ import { createIdentities } from './identities.ts';
 import { createIntroducer } from './introduction.ts';
 import { createIncoming, type Incoming, type RequestHandler } from './incoming.ts';
 import { createLinkTable } from './link-table.ts';
+import { noIceLinkTypes, usesIce, type NoIceLinkType } from './link-types.ts';
 import { createLocalRequests } from './local-requests.ts';
 import { createMessageSecurity } from './message-security.ts';
 import type { OverlayChange, OverlayDependencies, OverlayPeer } from './peer-api.ts';
 import { createQueries } from './queries.ts';
 import { createRouter, type Router } from './router.ts';
+import { createStunServers } from './stun-servers.ts';
 import { createStorageClient } from './storage-client.ts';
 import { createStorageService } from './storage-service.ts';
 import { createTopologyHost } from './topology-host.ts';
@@ -50,6 +53,9 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
   let client: Client | undefined;
 
   const currentConfig = (): OverlayConfig => config;
+  const ice = (): IceConnector | undefined => (usesIce(config) ? dependencies.ice : undefined);
+  const linkTypes = (): readonly NoIceLinkType[] =>
+    noIceLinkTypes(config, dependencies.linkTypes ?? ['TLS-TCP-FH-NO-ICE']);
   const later = (run: () => void): void => {
     clock.after('overlay-later', 0, run);
   };
@@ -88,6 +94,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       oversized: (entry, prefix) => router.receiveOversized(entry, prefix),
       up(entry) {
         viaLists.linkUp(entry.nodeId);
+        stunServers.linkUp(entry.nodeId, entry.link.connection);
         bootstrap.linkUp(entry);
         topology.linkUp(entry.nodeId);
         attacher.linkUp(entry);
@@ -95,6 +102,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       },
       down(nodeId) {
         viaLists.linkDown(nodeId);
+        stunServers.linkDown(nodeId);
         topology.linkDown(nodeId);
         bootstrap.linkDown(nodeId);
         client?.linkDown(nodeId);
@@ -103,6 +111,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       suspect: (nodeId, suspect) => topology.linkSuspect(nodeId, suspect),
     },
   });
+  const stunServers = createStunServers();
   const configOffers = createConfigOffers({
     clock,
     trace,
@@ -172,6 +181,8 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     random,
     trace,
     dialer: linkDialer,
+    ice,
+    linkTypes,
     links,
     transactions,
     candidates: dependencies.candidates,
@@ -180,6 +191,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       if (client === undefined) topology.sendUpdateTo(nodeId);
     },
     learned: (nodeId, address) => bootstrap.learned(nodeId, address),
+    pathFound: (nodeId, path) => stunServers.pathFound(nodeId, path),
     later,
   });
   const appAttacher = createAppAttacher({
@@ -187,6 +199,8 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     random,
     trace,
     dialer: dependencies.applicationDialer ?? dialer,
+    ice,
+    linkTypes,
     transactions,
     authenticate: (chain) => security.authenticate(chain),
     addresses(application) {
@@ -390,6 +404,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       });
     },
     acceptApplication: (application, connection) => appAttacher.accept(application, connection),
+    stunServers: () => stunServers.servers(),
     ping: (destination, done) => queries.ping(destination, done),
     probe: (nodeId, done) => queries.probe(nodeId, done),
     find: (resource, kinds, done) => queries.find(resource, kinds, done),

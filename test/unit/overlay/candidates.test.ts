@@ -9,6 +9,7 @@ import {
 } from '../../../src/overlay/candidates.ts';
 import { failure, success, type Outcome } from '../../../src/base/outcome.ts';
 import type { SecureConnection } from '../../../src/ports/connection.ts';
+import type { NoIceLinkType } from '../../../src/overlay/link-types.ts';
 import type { IceCandidate } from '../../../src/wire/reload/ice-candidate.ts';
 import { encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
 import { attachReqAns } from '../../../src/wire/reload/attach.ts';
@@ -34,9 +35,22 @@ test('an offer lists our addresses best first and survives the wire', () => {
   assert.ok(decoded.ok);
   assert.equal(decoded.value.role, 'passive');
   assert.deepEqual(dialTargets(decoded.value.candidates), [
-    { address: '192.0.2.1', port: 6084 },
-    { address: '2001:db8::1', port: 6085 },
+    { address: '192.0.2.1', port: 6084, linkType: 'TLS-TCP-FH-NO-ICE' },
+    { address: '2001:db8::1', port: 6085, linkType: 'TLS-TCP-FH-NO-ICE' },
   ]);
+});
+
+test('where both types without ICE are in use, each address is offered for each, the stream first', () => {
+  const both = ['TLS-TCP-FH-NO-ICE', 'DTLS-UDP-SR-NO-ICE'] as const;
+  const addresses = [1, 2].map((port) => ({ address: '192.0.2.1', port }));
+  const { candidates } = makeOffer(addresses, 'passive', random, both);
+  assert.equal(new Set(candidates.map(({ foundation }) => foundation)).size, 4);
+  const found = (types: readonly NoIceLinkType[]) =>
+    dialTargets(candidates, types).map(({ linkType, port }) => `${linkType ?? ''} ${port}`);
+  const [stream, datagram] = both;
+  assert.deepEqual(found(both), [`${stream} 1`, `${stream} 2`, `${datagram} 1`, `${datagram} 2`]);
+  assert.deepEqual(found([datagram]), [`${datagram} 1`, `${datagram} 2`]);
+  assert.deepEqual(found([]), []);
 });
 
 test('candidates are tried by priority; other link types, unknown addresses and port 0 are not', () => {

@@ -53,6 +53,9 @@ function scene(self: NodeId, other: NodeId, asks = true): Scene {
         return () => undefined;
       },
     },
+    ice: () => undefined,
+    linkTypes: () => ['TLS-TCP-FH-NO-ICE'],
+    pathFound: () => undefined,
     links: { get: (nodeId: NodeId) => links.get(nodeId) } as never,
     transactions: {
       request(_request: unknown, done: (outcome: RequestOutcome) => void) {

@@ -75,7 +75,8 @@ test('[R6940-14.10-01] candidates of experimental and unknown link types are pas
     bytes[linkTypeAt] = linkType;
     return dialTargets([decodeExact(iceCandidate, bytes)]);
   };
-  assert.deepEqual(of(4), [{ address: '192.0.2.1', port: 6084 }]);
+  const linkType = 'TLS-TCP-FH-NO-ICE';
+  assert.deepEqual(of(4), [{ address: '192.0.2.1', port: 6084, linkType }]);
   for (const linkType of [2, 5, 6, 255]) assert.deepEqual(of(linkType), []);
 });
 
