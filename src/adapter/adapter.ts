@@ -7,8 +7,9 @@ import type { Overlay } from '../overlay/api.ts';
 import type { Account as DirectoryAccount, AccountDirectory } from '../ports/accounts.ts';
 import type { Identity } from '../ports/certificates.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Flow, FlowOpener } from '../ports/flow.ts';
+import type { Flow, FlowOpener, SipTransportName } from '../ports/flow.ts';
 import type { Random } from '../ports/random.ts';
+import type { Resolver } from '../ports/resolver.ts';
 import type { Store } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
 import type { Account, Accounts } from '../sip/auth/accounts.ts';
@@ -16,10 +17,13 @@ import { aorOf } from '../sip/core/aor.ts';
 import type { ListenerPolicy, SipSettings } from '../sip/core/settings.ts';
 import { createSipServer } from '../sip/core/sip-server.ts';
 import type { SipServerSnapshot } from '../sip/core/sip-server.ts';
+import { createLocator } from '../sip/dns/locator.ts';
 import { createLocationTable } from '../sip/location/create-location-table.ts';
 import type { LocationTable } from '../sip/location/location-table.ts';
+import { canonicalAddress } from '../sip/message/ip.ts';
 import { parseMessage } from '../sip/message/message.ts';
 import { createLocalTargets } from '../sip/proxy/local-targets.ts';
+import { type NextHops, createNextHops, isForbiddenPlace } from '../sip/proxy/next-hop.ts';
 import { createPhoneHops } from '../sip/proxy/phone-hops.ts';
 import type { PhoneHopsDeps } from '../sip/proxy/phone-hops.ts';
 import type { TransactionDeps } from '../sip/transaction/types.ts';
@@ -107,10 +111,21 @@ export interface AdapterDeps {
   /** Ports of the SIP listeners. */
   ownPorts(): ReadonlySet<number>;
   readonly advertised?: PhoneHopsDeps['advertised'];
+  /** The way to other domains; absent: only to URIs with a numeric host. */
+  readonly outside?: OutsideDeps;
   readonly listener?: (name: string) => ListenerPolicy;
   readonly overloaded?: () => boolean;
   readonly timers?: TransactionDeps['timers'];
   readonly settings: AdapterSettings;
+}
+
+/** What it takes to find servers of other domains (RFC 3263). */
+export interface OutsideDeps {
+  readonly resolver: Resolver;
+  /** Transports that requests can leave by, most preferred first. */
+  readonly transports: readonly SipTransportName[];
+  /** True where all listeners are on loopback (labs): then other loopback addresses may be reached. */
+  readonly loopback: boolean;
 }
 
 /** Publications in one {@link AdapterSnapshot}. */
@@ -171,6 +186,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       flows: deps.opener,
       tokenKeys: flowKeys.all,
       ...(deps.advertised === undefined ? {} : { advertised: deps.advertised }),
+      ...(deps.outside === undefined ? {} : { nextHops: outsideHops(deps.outside) }),
     }),
   });
   const publisher = createPublisher({
@@ -229,6 +245,19 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     trace.gauge('sip_publications', () => publisher.counts()[state], { state });
   }
   trace.gauge('sip_overlay_connections', () => connections.snapshot().open.length);
+
+  /** Never to this box itself, and to loopback in labs only: no way to ports that are not for phones. */
+  function outsideHops({ loopback, resolver, transports }: OutsideDeps): NextHops {
+    const own = new Set([...deps.ownHosts()].map(canonicalAddress));
+    return createNextHops({
+      flows: deps.opener,
+      locator: createLocator({ resolver, random, transports }),
+      trace,
+      mayReach: ({ address }) =>
+        !own.has(canonicalAddress(address)) &&
+        (!isForbiddenPlace(address) || (loopback && isLoopback(address))),
+    });
+  }
 
   /** A call that found nobody: the next one asks the overlay again. */
   function forgetLookup(bytes: Uint8Array): void {
@@ -316,6 +345,10 @@ function sipAccounts(directory: AccountDirectory): Accounts {
       return known;
     },
   };
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || canonicalAddress(address) === '::1';
 }
 
 const failurePrefix = 'SIP/2.0 ';

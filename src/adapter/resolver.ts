@@ -266,6 +266,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     return uriTarget(uri, context);
   }
 
+  /** Only for URIs that an account of ours may reach: its own request, or where a user of ours forwards to. */
   function uriTarget(uri: string, context: ResolveContext): ProxyTarget {
     const { request, flow } = context;
     return {
@@ -274,7 +275,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       route: [],
       side: 'outside',
       label: 'uri',
-      open: (done) => deps.hops.openRoute(uri, { request, flow }, done),
+      open: (done) => deps.hops.openRoute(uri, { request, flow, authenticated: true }, done),
     };
   }
 

@@ -277,6 +277,28 @@ export const settingsSchema = {
       'Milliseconds without a provisional answer after which a forwarded INVITE is given up.',
       181_000,
       'CHORDIAL_TIMER_C',
+    outsideCalls: {
+      doc: 'True takes calls from other domains to users of this one; calls to other domains are for users only, always.',
+      format: 'switch',
+      default: true,
+      env: 'CHORDIAL_SIP_OUTSIDE_CALLS',
+    },
+    dnsServers: {
+      doc: 'DNS servers (`address` or `address:port`) asked for other domains; empty: those of the machine.',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_SIP_DNS',
+    },
+    sessionExpiresS: positive(
+      'Longest time between refreshes of a call that this box asks for (RFC 4028), so that calls of vanished phones end; 0: it asks for none.',
+      0,
+      'CHORDIAL_SESSION_EXPIRES',
+    ),
+    minSessionExpiresS: positive(
+      'Shortest such time that is accepted, at least 90; less is answered 422.',
+      90,
+      'CHORDIAL_SESSION_MIN',
+    ),
     ),
     callerPolicy: {
       doc: 'What happens to a call from another box whose caller it may not speak for.',

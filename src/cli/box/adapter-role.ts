@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { createAdapter, type Adapter } from '../../adapter/adapter.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
 import type { NodeId } from '../../base/ids.ts';
-import { createFeedFollower, type FeedFollower } from '../../node/feed-follower.ts';
+import { createDnsResolver } from '../../node/dns-resolver.ts';
+import type { FeedFollower } from '../../node/feed-follower.ts';
 import { createIdentity, createRenewableIdentity } from '../../node/identity.ts';
 import { enrollNode } from '../../node/enrollment-node.ts';
 import type { HostStore } from '../../node/store.ts';
@@ -12,7 +13,7 @@ import type { Settings } from '../../node/settings.ts';
 import type { SipListenError } from '../../node/sip-addresses.ts';
 import { createSipTransports, type StunHandler } from '../../node/sip-transports.ts';
 import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
-import type { Flow } from '../../ports/flow.ts';
+import type { Flow, SipTransportName } from '../../ports/flow.ts';
 import { defaultSipSettings, type SipSettings } from '../../sip/core/settings.ts';
 import { createStreamFramer } from '../../sip/message/stream-framer.ts';
 import { createKindRegistry } from '../../storage/kinds.ts';
@@ -138,6 +139,11 @@ async function assemble(parts: {
     stun: answerStun,
   });
   const adapter: Adapter = createAdapter({
+    outside: {
+      resolver: createDnsResolver(settings.sip.dnsServers, trace),
+      transports: outgoingTransports(listeners),
+      loopback: listeners.every(({ address }) => /^(?:127\.|::1$)/.test(address)),
+    },
     ...platform,
     overlay,
     store,
@@ -263,13 +269,10 @@ async function assemble(parts: {
   };
 }
 
-function keyTypeOf({ identity }: Settings): 'rsa' | 'ecdsa-p256' {
-  return identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256';
-}
-
-function enrollmentUrl(servers: readonly string[]): { enrollmentUrl?: string } {
-  const [first] = servers;
-  return first === undefined ? {} : { enrollmentUrl: first };
+/** UDP needs a listener to leave from; connections are made without one. */
+function outgoingTransports(listeners: readonly { transport: string }[]): SipTransportName[] {
+  const hasUdp = listeners.some(({ transport }) => transport === 'udp');
+  return hasUdp ? ['udp', 'tcp', 'tls'] : ['tcp', 'tls'];
 }
 
 function storeAdvice(directory: string, problem: string): string {
@@ -297,7 +300,18 @@ function sipSettings(settings: Settings): SipSettings {
       maxExpiresS: registrar.maxExpiresS,
       defaultExpiresS: registrar.defaultExpiresS,
     },
-    proxy: { ...defaultSipSettings.proxy, timerCMs: sip.timerCMs },
+    proxy: {
+      ...defaultSipSettings.proxy,
+      timerCMs: sip.timerCMs,
+      ...(sip.sessionExpiresS === 0
+        ? {}
+        : {
+            sessionTimer: {
+              sessionExpiresS: sip.sessionExpiresS,
+              minSessionExpiresS: sip.minSessionExpiresS,
+            },
+          }),
+    },
     auth: {
       ...defaultSipSettings.auth,
       challengeRequests: sip.authenticate,

@@ -39,7 +39,11 @@ export async function sipListeners(
     address: listener.address,
     port: listener.port,
     ...(isSecure(listener) && tls !== undefined ? { tls } : {}),
-    policy: { algorithms: listener.digest ?? digest, role: listener.role ?? 'proxy' },
+    policy: {
+      algorithms: listener.digest ?? digest,
+      role: listener.role ?? 'proxy',
+      acceptsOutsideCalls: settings.sip.outsideCalls,
+    },
   }));
 }
 
