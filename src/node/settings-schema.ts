@@ -248,6 +248,11 @@ export const settingsSchema = {
     port: port('UDP and TCP port of the default listeners; 0: none.', 5060, 'CHORDIAL_SIP_PORT'),
     tlsPort: port('TLS port of the default listeners; 0: none.', 5061, 'CHORDIAL_SIP_TLS_PORT'),
     wsPort: port('WebSocket port of the default listeners; 0: none.', 5066, 'CHORDIAL_SIP_WS_PORT'),
+    wssPort: port(
+      'Secure WebSocket port of the default listeners; 0: none.',
+      0,
+      'CHORDIAL_SIP_WSS_PORT',
+    ),
     listeners: {
       doc: 'Listeners beside the default ones: {name, transport, address, port, role, digest}.',
       format: 'listeners',
@@ -272,11 +277,6 @@ export const settingsSchema = {
       default: true,
       env: 'CHORDIAL_SIP_AUTHENTICATE',
     },
-    nonceLifetimeS: positive('Seconds for which a nonce is good.', 300, 'CHORDIAL_NONCE_LIFETIME'),
-    timerCMs: positive(
-      'Milliseconds without a provisional answer after which a forwarded INVITE is given up.',
-      181_000,
-      'CHORDIAL_TIMER_C',
     outsideCalls: {
       doc: 'True takes calls from other domains to users of this one; calls to other domains are for users only, always.',
       format: 'switch',
@@ -299,6 +299,11 @@ export const settingsSchema = {
       90,
       'CHORDIAL_SESSION_MIN',
     ),
+    nonceLifetimeS: positive('Seconds for which a nonce is good.', 300, 'CHORDIAL_NONCE_LIFETIME'),
+    timerCMs: positive(
+      'Milliseconds without a provisional answer after which a forwarded INVITE is given up.',
+      181_000,
+      'CHORDIAL_TIMER_C',
     ),
     callerPolicy: {
       doc: 'What happens to a call from another box whose caller it may not speak for.',

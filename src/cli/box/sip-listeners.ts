@@ -22,12 +22,13 @@ export async function sipListeners(
   dir: string,
   hosts: readonly string[],
 ): Promise<readonly ConfiguredListener[]> {
-  const { address, port, tlsPort, wsPort, listeners: listed, digest } = settings.sip;
+  const { address, port, tlsPort, wsPort, wssPort, listeners: listed, digest } = settings.sip;
   const defaults: ListenerSettings[] = [
     { name: 'udp', transport: 'udp', address, port },
     { name: 'tcp', transport: 'tcp', address, port },
     { name: 'tls', transport: 'tls', address, port: tlsPort },
     { name: 'ws', transport: 'ws', address, port: wsPort },
+    { name: 'wss', transport: 'wss', address, port: wssPort },
   ];
   const all = [...defaults.filter((listener) => listener.port !== 0), ...listed];
   const isSecure = (listener: ListenerSettings): boolean =>
@@ -54,6 +55,7 @@ export function portSetting(listener: string): string {
     tcp: 'sip.port',
     tls: 'sip.tlsPort',
     ws: 'sip.wsPort',
+    wss: 'sip.wssPort',
   };
   return ofDefaults[listener] ?? 'sip.listeners';
 }

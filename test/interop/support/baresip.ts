@@ -16,6 +16,14 @@ export interface PhoneOptions {
   /** Own SIP port; the next one is taken too. RTP and control ports follow from it. */
   readonly port: number;
   readonly answer?: 'manual' | 'auto';
+  /** Address of the phone itself; default 127.0.0.1. */
+  readonly address?: string;
+  /** Media as browsers want it: ICE, DTLS-SRTP, Opus. Its ICE leaves loopback out. */
+  readonly webRtc?: boolean;
+  /** Further parameters of the account, each with its semicolon. */
+  readonly accountParameters?: string;
+  /** Further modules. */
+  readonly modules?: readonly string[];
   readonly expiresS?: number;
 }
 
@@ -47,9 +55,17 @@ export interface Phone {
   kill(): void;
 }
 
-const configTemplate = (folder: string, port: number): string => `poll_method epoll
-sip_listen 127.0.0.1:${port}
-net_interface 127.0.0.1
+const webRtcModules = ['opus.so', 'ice.so', 'srtp.so', 'dtls_srtp.so'];
+
+const configTemplate = (
+  folder: string,
+  port: number,
+  address: string,
+  webRtc: boolean,
+  modules: readonly string[],
+): string => `poll_method epoll
+sip_listen ${address}:${port}
+net_interface ${address}
 call_local_timeout 60
 call_max_calls 4
 audio_player aubridge,sink-${port}
@@ -61,12 +77,12 @@ audio_txmode thread
 audio_buffer 20-160
 audio_level no
 rtp_ports ${20_000 + (port - 7000) * 20}-${20_000 + (port - 7000) * 20 + 38}
-rtcp_mux no
+rtcp_mux ${webRtc ? 'yes' : 'no'}
 rtp_stats yes
 rtp_timeout 15
 jitter_buffer_delay 1-5
 module_path /usr/lib/baresip/modules
-module g711.so
+${modules.map((name) => `module ${name}\n`).join('')}module g711.so
 module ausine.so
 module aubridge.so
 module_tmp uuid.so
@@ -86,10 +102,14 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
   const folder = temporaryFolder(`baresip-${options.user}`);
   mkdirSync(folder, { recursive: true });
   const { user, password, domain, proxy, transport, port } = options;
-  writeFileSync(join(folder, 'config'), configTemplate(folder, port));
+  const webRtc = options.webRtc ?? false;
+  const modules = [...(webRtc ? webRtcModules : []), ...(options.modules ?? [])];
+  const address = options.address ?? '127.0.0.1';
+  const parameters = `${webRtc ? ';mediaenc=dtls_srtp;medianat=ice' : ''}${options.accountParameters ?? ''}`;
+  writeFileSync(join(folder, 'config'), configTemplate(folder, port, address, webRtc, modules));
   writeFileSync(
     join(folder, 'accounts'),
-    `<sip:${user}@${domain}>;auth_user=${user};auth_pass=${password};outbound="sip:${proxy};transport=${transport}";regint=${options.expiresS ?? 60};answermode=${options.answer ?? 'manual'}\n`,
+    `<sip:${user}@${domain}>;auth_user=${user};auth_pass=${password};outbound="sip:${proxy};transport=${transport}";regint=${options.expiresS ?? 60};answermode=${options.answer ?? 'manual'}${parameters}\n`,
   );
   writeFileSync(join(folder, 'contacts'), '');
   const logFile = join(folder, 'log');
