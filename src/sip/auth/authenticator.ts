@@ -1,3 +1,4 @@
+import { UsageError } from '../../base/assert.ts';
 import { limits } from '../../base/limits.ts';
 import { hexEncode } from '../../base/text.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -7,6 +8,7 @@ import type { Trace } from '../../ports/trace.ts';
 import { servedDomainOf, userOf } from '../core/aor.ts';
 import type { Domains } from '../core/domains.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
+import type { AuthSettings } from '../core/settings.ts';
 import {
   type DigestAlgorithm,
   type DigestCredentials,
@@ -18,7 +20,8 @@ import { createNonces } from '../digest/nonces.ts';
 import type { SipRequest } from '../message/message.ts';
 import { parseUri } from '../message/uri.ts';
 import type { Account, Accounts } from './accounts.ts';
-import { type FailedAttempts, createFailedAttempts } from './failed-attempts.ts';
+import { type AttemptGuard, createAttemptGuard } from './attempt-guard.ts';
+import { parseNetworks } from './networks.ts';
 
 export type { DigestAlgorithm } from '../digest/digest.ts';
 
@@ -30,12 +33,14 @@ export interface AuthenticatorDeps {
   readonly trace: Trace;
   /** The first one signs, all verify; may change in place. */
   readonly nonceKeys: readonly Uint8Array[];
-  readonly nonceLifetimeS: number;
+  readonly settings: AuthSettings;
+  /** The user has a phone registered from that address. */
+  hasPhoneAt(aor: string, address: string): boolean;
 }
 
 export type AuthResult =
   | { readonly ok: true; readonly account: Account }
-  /** The challenge, 401 or 407; 403 for a disabled account with the right password. */
+  /** The challenge, 401 or 407; 403 for a disabled account with the right password, or a banned source. */
   | { readonly ok: false; readonly failure: SipFailure };
 
 /** Digest authentication of phones. RFC 3261 §22, RFC 8760. */
@@ -47,29 +52,44 @@ export interface Authenticator {
     side: 'registrar' | 'proxy',
     algorithms: readonly DigestAlgorithm[],
   ): AuthResult;
-  readonly failedAttempts: FailedAttempts;
+  readonly attempts: AttemptGuard;
 }
 
 type Verdict =
   | { readonly kind: 'accepted'; readonly account: Account }
-  | { readonly kind: 'stale' | 'wrong' | 'absent' };
+  /** `account`: whose password was tried, where there is one. */
+  | { readonly kind: 'wrong'; readonly account: Account | undefined }
+  | { readonly kind: 'stale' | 'absent' };
 
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
-  const { accounts, domains, trace } = deps;
+  const { accounts, domains, settings, trace } = deps;
   const realm = domains.canonical;
   const nonces = createNonces({
     keys: deps.nonceKeys,
     clock: deps.clock,
     random: deps.random,
-    lifetimeS: deps.nonceLifetimeS,
+    lifetimeS: settings.nonceLifetimeS,
   });
-  const failedAttempts = createFailedAttempts();
+  const exempt = parseNetworks(settings.exemptNetworks);
+  if (!exempt.ok) throw new UsageError(`auth.exemptNetworks: ${exempt.error} is no network`);
+  const attempts = createAttemptGuard({
+    clock: deps.clock,
+    trace,
+    maxFailures: settings.maxFailures,
+    maxUserFailures: settings.maxUserFailures,
+    banS: settings.banS,
+    isExempt: (source) => exempt.value.contains(source),
+  });
+  const qop: readonly ('auth' | 'auth-int')[] = settings.offersIntegrity
+    ? ['auth', 'auth-int']
+    : ['auth'];
   /** Stands in for the verifier of a user that does not exist, so that both answers take the same work. */
   const decoy = hexEncode(deps.random.bytes(32));
   const challenges = trace.counter('sip_auth_total', { result: 'challenged' });
   const successes = trace.counter('sip_auth_total', { result: 'accepted' });
   const failures = trace.counter('sip_auth_total', { result: 'failed' });
   const stales = trace.counter('sip_auth_total', { result: 'stale' });
+  const turnedAway = trace.counter('sip_auth_total', { result: 'banned' });
 
   function examine(
     request: SipRequest,
@@ -94,8 +114,9 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     algorithms: readonly DigestAlgorithm[],
   ): Verdict {
     const { algorithm } = credentials;
-    if (algorithm === undefined || !algorithms.includes(algorithm)) return wrong;
-    if (!servesDigestUri(request, credentials.uri)) return wrong;
+    // Not for this server as it is set up now: a phone that has to ask again, no guess.
+    if (algorithm === undefined || !algorithms.includes(algorithm)) return absent;
+    if (!servesDigestUri(request, credentials.uri)) return absent;
     const login = splitLogin(credentials.username);
     const account = login === undefined ? undefined : accounts.lookup(login.name);
     const sha = algorithm.startsWith('SHA-256');
@@ -106,10 +127,11 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       ha1 ?? (sha ? decoy : decoy.slice(0, 32)),
       request.body,
     );
-    if (!genuine || account === undefined || ha1 === undefined) return wrong;
+    if (!genuine || account === undefined || ha1 === undefined) return { kind: 'wrong', account };
     const nonce = nonces.check(credentials);
     if (nonce === 'fresh') return { kind: 'accepted', account };
-    return nonce === 'foreign' ? wrong : stale;
+    // A challenge of another box, or from before keys were lost, is no guess either.
+    return stale;
   }
 
   /** `alice` and `alice@lab.example` are the same login; those of further domains name theirs. */
@@ -144,7 +166,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
         realm,
         nonce,
         algorithm,
-        qop: ['auth'],
+        qop,
         ...(isStale ? { stale: true } : {}),
       }),
     ]);
@@ -153,13 +175,24 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       : sipFailure(407, 'Proxy Authentication Required', headers);
   }
 
+  /** While a user is guessed at, the right password may be a lucky guess, except where its phones are. */
+  function isSuspicious(account: Account, source: string): boolean {
+    return attempts.isLocked(account.aor) && !deps.hasPhoneAt(account.aor, source);
+  }
+
   return {
-    failedAttempts,
+    attempts,
     check(request, flow, side, algorithms) {
+      const source = flow.remote.address;
+      const leftS = attempts.banLeftS(source);
+      if (leftS > 0) {
+        turnedAway.add();
+        return { ok: false, failure: bannedFor(leftS) };
+      }
       const header = side === 'registrar' ? 'Authorization' : 'Proxy-Authorization';
       const verdict = examine(request, header, algorithms);
-      if (verdict.kind === 'accepted') {
-        failedAttempts.clear(flow.remote.address);
+      if (verdict.kind === 'accepted' && !isSuspicious(verdict.account, source)) {
+        attempts.succeeded(source);
         if (!verdict.account.enabled) {
           return { ok: false, failure: sipFailure(403, 'Account Disabled') };
         }
@@ -168,18 +201,18 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       }
       if (verdict.kind === 'absent') challenges.add();
       if (verdict.kind === 'stale') stales.add();
-      if (verdict.kind === 'wrong') countFailure(request, flow);
+      if (verdict.kind === 'wrong') countFailure(request, source, verdict.account?.aor);
       return { ok: false, failure: challenge(side, algorithms, verdict.kind === 'stale') };
     },
   };
 
   /** Logged at each power of two per source: a guessing robot must not fill the log. */
-  function countFailure(request: SipRequest, flow: Flow): void {
+  function countFailure(request: SipRequest, source: string, aor: string | undefined): void {
     failures.add();
-    const count = failedAttempts.add(flow.remote.address);
+    const count = attempts.failed(source, aor);
     if ((count & (count - 1)) !== 0) return;
     trace.log('warn', 'sip-auth-failed', {
-      source: flow.remote.address,
+      source,
       count,
       method: request.method,
       callId: request.callId,
@@ -188,8 +221,11 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
 }
 
 const absent: Verdict = { kind: 'absent' };
-const wrong: Verdict = { kind: 'wrong' };
 const stale: Verdict = { kind: 'stale' };
+
+function bannedFor(leftS: number): SipFailure {
+  return sipFailure(403, 'Too Many Failed Logins', [['Retry-After', String(leftS)]]);
+}
 
 function verifierOf(account: Account, sha: boolean, full: boolean): string | undefined {
   if (full) return sha ? account.ha1Sha256AtDomain : account.ha1Md5AtDomain;

@@ -53,6 +53,16 @@ export interface AuthSettings {
   /** False: whoever sends a REGISTER may register the address it names. For closed benches only. */
   readonly challengeRegistrations: boolean;
   readonly nonceLifetimeS: number;
+  /** Challenges offer `auth-int` beside `auth`: phones that know it protect bodies too. RFC 7616 §3.4.3. */
+  readonly offersIntegrity: boolean;
+  /** Failed logins of one source address until it is banned; 0 = never. */
+  readonly maxFailures: number;
+  /** Failed logins of one user until other sources than its phones' are refused; 0 = never. */
+  readonly maxUserFailures: number;
+  /** Length of a ban; failures longer ago do not count. */
+  readonly banS: number;
+  /** Addresses and networks (CIDR) that are never banned. */
+  readonly exemptNetworks: readonly string[];
 }
 
 /** Policy of one listener (a name of `Flow.listener`). */
@@ -79,7 +89,16 @@ export const defaultSipSettings: SipSettings = {
     natPing: 'options',
   },
   proxy: { timerCMs: 181_000, maxBreadth: 60, maxForwards: 70 },
-  auth: { challengeRequests: true, challengeRegistrations: true, nonceLifetimeS: 300 },
+  auth: {
+    challengeRequests: true,
+    challengeRegistrations: true,
+    nonceLifetimeS: 300,
+    offersIntegrity: false,
+    maxFailures: 20,
+    maxUserFailures: 100,
+    banS: 300,
+    exemptNetworks: [],
+  },
   serverName: 'Chordial',
 };
 

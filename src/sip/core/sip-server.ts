@@ -3,6 +3,7 @@ import type { Flow, FlowOpener } from '../../ports/flow.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Trace } from '../../ports/trace.ts';
 import type { Accounts } from '../auth/accounts.ts';
+import type { Ban } from '../auth/attempt-guard.ts';
 import { createAuthenticator } from '../auth/authenticator.ts';
 import type { Gruus } from '../gruu/gruus.ts';
 import type { LocationTable } from '../location/location-table.ts';
@@ -77,7 +78,12 @@ export interface SipServerSnapshot {
   readonly registersWaiting: number;
   /** Source addresses with failed logins. */
   readonly failingSources: number;
+  /** Sources that may not log in for now, at most 100. */
+  readonly bans: readonly Ban[];
 }
+
+/** Bans in one {@link SipServerSnapshot}. */
+const snapshotBans = 100;
 
 export function createSipServer(deps: SipServerDeps): SipServer {
   const { clock, domains, flows, hops, location, settings, trace } = deps;
@@ -88,7 +94,9 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     random: deps.random,
     trace,
     nonceKeys: deps.nonceKeys,
-    nonceLifetimeS: settings.auth.nonceLifetimeS,
+    settings: settings.auth,
+    hasPhoneAt: (aor, address) =>
+      location.bindings(aor).some((binding) => binding.receivedAddress === address),
   });
   const registrar = createRegistrar({
     clock,
@@ -167,7 +175,8 @@ export function createSipServer(deps: SipServerDeps): SipServer {
       aors: location.aorCount,
       bindings: location.bindingCount,
       registersWaiting: registrar.waiting,
-      failingSources: authenticator.failedAttempts.sources,
+      failingSources: authenticator.attempts.sources,
+      bans: authenticator.attempts.bans(snapshotBans),
     }),
   };
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultSipSettings } from '../../../../src/sip/core/settings.ts';
-import { createFailedAttempts } from '../../../../src/sip/auth/failed-attempts.ts';
 import { computeHa1 } from '../../../../src/sip/digest/digest.ts';
 import {
   type FakePhone,
@@ -279,14 +278,4 @@ test('a flow token learned elsewhere opens no door', () => {
   const info = alice.request('INFO');
   assert.deepEqual(info.values('Route'), ['<sip:203.0.113.9:5062;lr>']);
   assert.equal(victim.waiting, 0);
-});
-
-test('failed attempts are counted for a bounded number of sources', () => {
-  const attempts = createFailedAttempts(2);
-  attempts.add('a');
-  attempts.add('b');
-  assert.equal(attempts.add('a'), 2);
-  attempts.add('c');
-  assert.deepEqual([attempts.count('a'), attempts.count('b'), attempts.count('c')], [2, 0, 1]);
-  assert.equal(attempts.sources, 2);
 });

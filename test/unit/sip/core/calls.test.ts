@@ -67,6 +67,7 @@ test('[S3261-16.6-03] [S3261-16.6-04] [S3261-16.6-05] [S3261-7.1-01] a call betw
       bindings: 0,
       registersWaiting: 0,
       failingSources: 0,
+      bans: [],
     },
   );
 });
