@@ -4,7 +4,7 @@ import type { NodeId } from '../../../../src/base/ids.ts';
 import { failure, success } from '../../../../src/base/outcome.ts';
 import { latin1Decode, latin1Encode } from '../../../../src/base/text.ts';
 import { createAdapter } from '../../../../src/adapter/adapter.ts';
-import type { Adapter, AdapterSettings } from '../../../../src/adapter/adapter.ts';
+import type { Adapter, AdapterDeps, AdapterSettings } from '../../../../src/adapter/adapter.ts';
 import type { Account, AccountChange, AccountDirectory } from '../../../../src/ports/accounts.ts';
 import type { Identity } from '../../../../src/ports/certificates.ts';
 import type { FlowOpener, SipTransportName } from '../../../../src/ports/flow.ts';
@@ -81,7 +81,7 @@ export interface World {
 
 export const users = ['alice', 'bob', 'carol', 'dave'];
 
-export function createWorld(): World {
+export function createWorld(deps: Partial<AdapterDeps> = {}): World {
   const clock = createClock();
   const ring = createRing(clock);
   const directory = createDirectory(users);
@@ -129,6 +129,7 @@ export function createWorld(): World {
         unprovedCaller: 'refuse',
         ...more,
       },
+      ...deps,
     });
     adapter.start();
     clock.run(3000);
