@@ -325,6 +325,73 @@ export const settingsSchema = {
     ),
     maxExpiresS: positive('Longest lifetime granted.', 7200, 'CHORDIAL_EXPIRES_MAX'),
     maxContacts: positive('Bindings of one user at this box.', 16, 'CHORDIAL_MAX_CONTACTS'),
+    maxContactsPerDevice: positive(
+      'Bindings of one device (`+sip.instance`) of a user: its flows.',
+      4,
+      'CHORDIAL_MAX_CONTACTS_PER_DEVICE',
+    ),
+    acceptUnannouncedPath: {
+      doc: 'True takes a REGISTER with Path of a phone that does not list `path` in Supported; else it is answered 420.',
+      format: 'switch',
+      default: false,
+      env: 'CHORDIAL_ACCEPT_PATH',
+    },
+    serviceRoute: {
+      doc: 'SIP URIs that phones put before their requests as Route (Service-Route, RFC 3608).',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_SERVICE_ROUTE',
+    },
+    flowTimerS: positive(
+      'Flow-Timer told to phones with outbound (RFC 5626): they keep their flow alive at least that often; 0: none, they use their own interval.',
+      0,
+      'CHORDIAL_FLOW_TIMER',
+    ),
+    natExpiresS: positive(
+      'Longest lifetime granted to a phone on UDP behind a NAT; 0: as any other.',
+      0,
+      'CHORDIAL_NAT_EXPIRES',
+    ),
+    natPingS: positive(
+      'Seconds between pings to a phone behind a NAT that does not use outbound; 0: none.',
+      30,
+      'CHORDIAL_NAT_PING',
+    ),
+    natPing: {
+      doc: 'What such a ping is on UDP: an OPTIONS, which the phone answers, or only a CRLF CRLF.',
+      format: ['options', 'crlf'],
+      default: 'options',
+      env: 'CHORDIAL_NAT_PING_KIND',
+    },
+  },
+  auth: {
+    maxFailures: positive(
+      'Failed logins of one source address until it is banned; 0: never.',
+      20,
+      'CHORDIAL_AUTH_MAX_FAILURES',
+    ),
+    maxUserFailures: positive(
+      'Failed logins of one user, from anywhere, until only sources where a phone of the user is registered may log in; 0: never.',
+      100,
+      'CHORDIAL_AUTH_MAX_USER_FAILURES',
+    ),
+    banS: positive(
+      'Seconds that a ban lasts; failures longer ago do not count.',
+      300,
+      'CHORDIAL_AUTH_BAN',
+    ),
+    exemptNetworks: {
+      doc: 'Addresses and networks (CIDR) that are never banned.',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_AUTH_EXEMPT',
+    },
+    integrity: {
+      doc: 'True offers `auth-int` beside `auth` in challenges: phones that know it protect bodies too.',
+      format: 'switch',
+      default: false,
+      env: 'CHORDIAL_AUTH_INTEGRITY',
+    },
   },
   admin: {
     address: {

@@ -14,7 +14,6 @@ import type { SipListenError } from '../../node/sip-addresses.ts';
 import { createSipTransports, type StunHandler } from '../../node/sip-transports.ts';
 import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
 import type { Flow, SipTransportName } from '../../ports/flow.ts';
-import { defaultSipSettings, type SipSettings } from '../../sip/core/settings.ts';
 import { createStreamFramer } from '../../sip/message/stream-framer.ts';
 import { createKindRegistry } from '../../storage/kinds.ts';
 import { createCertificateStore } from '../../usages/certificates/certificate-store.ts';
@@ -32,7 +31,7 @@ import { addressFacing, isSpecific, ownHosts } from './own-addresses.ts';
 import { openBoxStore, type Platform } from './platform.ts';
 import { portSetting, sipListeners } from './sip-listeners.ts';
 import { lookupForAdmin } from './lookup.ts';
-import { version } from './version.ts';
+import { sipSettings } from './sip-settings.ts';
 
 export interface AdapterRole {
   readonly overlay: OverlayPeer;
@@ -289,37 +288,6 @@ const answerStun: StunHandler = (bytes, remote, reply) => {
 function advertised(flow: Flow): { host: string; port: number } | undefined {
   if (isSpecific(flow.local.address)) return undefined;
   return { host: addressFacing(flow.remote.address), port: flow.local.port };
-}
-
-function sipSettings(settings: Settings): SipSettings {
-  const { registrar, sip } = settings;
-  return {
-    registrar: {
-      ...defaultSipSettings.registrar,
-      minExpiresS: registrar.minExpiresS,
-      maxExpiresS: registrar.maxExpiresS,
-      defaultExpiresS: registrar.defaultExpiresS,
-    },
-    proxy: {
-      ...defaultSipSettings.proxy,
-      timerCMs: sip.timerCMs,
-      ...(sip.sessionExpiresS === 0
-        ? {}
-        : {
-            sessionTimer: {
-              sessionExpiresS: sip.sessionExpiresS,
-              minSessionExpiresS: sip.minSessionExpiresS,
-            },
-          }),
-    },
-    auth: {
-      ...defaultSipSettings.auth,
-      challengeRequests: sip.authenticate,
-      challengeRegistrations: sip.authenticate,
-      nonceLifetimeS: sip.nonceLifetimeS,
-    },
-    serverName: `Chordial/${version}`,
-  };
 }
 
 function ringOf(snapshot: OverlaySnapshot): object {

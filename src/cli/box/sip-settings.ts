@@ -1,0 +1,63 @@
+/** The settings of a box as its SIP server wants them. */
+import type { Settings } from '../../node/settings.ts';
+import { parseNetworks } from '../../sip/auth/networks.ts';
+import { defaultSipSettings, type SipSettings } from '../../sip/core/settings.ts';
+import { parseUri } from '../../sip/message/uri.ts';
+import { CommandError } from '../command.ts';
+import { version } from './version.ts';
+
+/** Throws {@link CommandError} for values that the schema cannot judge. */
+export function sipSettings(settings: Settings): SipSettings {
+  const { auth, registrar, sip } = settings;
+  const networks = parseNetworks(auth.exemptNetworks);
+  if (!networks.ok) {
+    throw new CommandError(`auth.exemptNetworks: ${networks.error} is no address or network`);
+  }
+  return {
+    registrar: {
+      ...defaultSipSettings.registrar,
+      minExpiresS: registrar.minExpiresS,
+      maxExpiresS: registrar.maxExpiresS,
+      defaultExpiresS: registrar.defaultExpiresS,
+      maxContacts: registrar.maxContacts,
+      maxContactsPerDevice: registrar.maxContactsPerDevice,
+      acceptsUnannouncedPath: registrar.acceptUnannouncedPath,
+      serviceRoute: registrar.serviceRoute.map(serviceRoute),
+      flowTimerS: registrar.flowTimerS,
+      natExpiresS: registrar.natExpiresS,
+      natPingS: registrar.natPingS,
+      natPing: registrar.natPing === 'crlf' ? 'crlf' : 'options',
+    },
+    proxy: {
+      ...defaultSipSettings.proxy,
+      timerCMs: sip.timerCMs,
+      ...(sip.sessionExpiresS === 0
+        ? {}
+        : {
+            sessionTimer: {
+              sessionExpiresS: sip.sessionExpiresS,
+              minSessionExpiresS: sip.minSessionExpiresS,
+            },
+          }),
+    },
+    auth: {
+      challengeRequests: sip.authenticate,
+      challengeRegistrations: sip.authenticate,
+      nonceLifetimeS: sip.nonceLifetimeS,
+      offersIntegrity: auth.integrity,
+      maxFailures: auth.maxFailures,
+      maxUserFailures: auth.maxUserFailures,
+      banS: auth.banS,
+      exemptNetworks: auth.exemptNetworks,
+    },
+    serverName: `Chordial/${version}`,
+  };
+}
+
+/** RFC 3608 §6.3: loose routers only. */
+function serviceRoute(text: string): string {
+  const uri = parseUri(text);
+  const isSip = uri.ok && (uri.value.scheme === 'sip' || uri.value.scheme === 'sips');
+  if (!isSip) throw new CommandError(`registrar.serviceRoute: ${text} is no SIP URI`);
+  return uri.value.params.has('lr') ? `<${text}>` : `<${text};lr>`;
+}
