@@ -8,6 +8,7 @@ import { publicAddresses } from './box/overlay-role.ts';
 import { createPlatform } from './box/platform.ts';
 import { joinOverlay } from './join-overlay.ts';
 import { prepareDirectory, saveSettings } from './data-dir.ts';
+import { linkValues } from './link-protocol.ts';
 
 export interface InitOptions {
   readonly dir: string;
@@ -16,6 +17,8 @@ export interface InitOptions {
   readonly remember?: object;
   /** `address:port` of the bootstrap nodes; default: this box. */
   readonly bootstrap: readonly string[];
+  /** Known to all members; keys their links in place of certificates (RFC 6940 §13.4). */
+  readonly sharedSecret?: string | undefined;
   readonly users?: readonly { readonly name: string; readonly password: string }[];
 }
 
@@ -69,6 +72,10 @@ async function create(
   const platform = createPlatform({ log: { level: 'warn', file: '' } });
   const role = await createAuthorityRole(settings, directory, platform, {
     keyType: settings.identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256',
+    values: {
+      ...linkValues(settings),
+      ...(options.sharedSecret === undefined ? {} : { sharedSecret: options.sharedSecret }),
+    },
   });
   try {
     for (const node of bootstrapNodes(options)) await role.authority.addBootstrapNode(node);
@@ -97,7 +104,10 @@ async function create(
   }
 }
 
-function bootstrapNodes(options: InitOptions): { address: string; port: number }[] {
+/** Those named, else this box. Throws CommandError. */
+export function bootstrapNodes(
+  options: Pick<InitOptions, 'settings' | 'bootstrap'>,
+): { address: string; port: number }[] {
   const { settings } = options;
   if (options.bootstrap.length === 0) {
     const [address = '127.0.0.1'] = publicAddresses(settings);

@@ -58,7 +58,8 @@ export async function joinOverlay(options: JoinOptions): Promise<JoinedOverlay> 
   const [nodeId] = certificate.nodeIds;
   if (nodeId === undefined) throw new CommandError('cannot enroll: the certificate has no Node-ID');
   const certificateDer = certificate.der;
-  saveMembership(dir, { url, overlayName, account, password, document, nodeKey, certificateDer });
+  const authority = { url, account, password };
+  saveMembership(dir, { overlayName, authority, document, nodeKey, certificateDer });
   saveSettings(dir, options.remember ?? {}, { domain: overlayName });
   return { domain: overlayName, nodeId };
 }

@@ -40,10 +40,14 @@ export interface UserIdentitiesOptions {
   readonly trace: Trace;
   readonly accounts: AccountDirectory;
   readonly keyType: KeyType;
-  /** Asks the authority for a certificate with the adapter's account. */
+  /**
+   * Asks the authority for a certificate with the adapter's account; or signs one with the user's own
+   * key, where there is no authority.
+   */
   readonly enroll: (
     csr: Uint8Array,
     publicKey: Uint8Array,
+    own: { readonly aor: string; readonly privateKey: KeyObject },
   ) => Promise<Outcome<Certificate, EnrollError>>;
 }
 
@@ -144,7 +148,8 @@ export function createUserIdentities(options: UserIdentitiesOptions): Outcome<Us
     const attempt = {};
     asking.set(aor, attempt);
     const privateKey = await generatePrivateKey(options.keyType);
-    const issued = await options.enroll(createCsr(privateKey, aor), publicKeyDer(privateKey));
+    const csr = createCsr(privateKey, aor);
+    const issued = await options.enroll(csr, publicKeyDer(privateKey), { aor, privateKey });
     if (!started || asking.get(aor) !== attempt) return;
     asking.delete(aor);
     if (!issued.ok) {

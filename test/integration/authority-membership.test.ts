@@ -58,9 +58,9 @@ test('[R6940-11.3-01][R6940-11.3-02] without a certificate a box does not run; j
   const lab = await startLab(t);
   assert.equal([...lab.authority.listAdapters()].length, 0);
   const dir = await joinedBox(t, lab);
-  const { nodeCertificate, account } = loadMembership(dir, verifier);
+  const { nodeCertificate, authority } = loadMembership(dir, verifier);
   assert.ok(verifier.isIssuedBy(nodeCertificate, lab.authority.rootCertificate));
-  assert.equal(nodeCertificate.userName, account);
+  assert.equal(nodeCertificate.userName, authority?.account);
   unlinkSync(join(membershipDirectory(dir), 'node.der'));
   assert.throws(() => loadMembership(dir, verifier), /not a member of an overlay yet/);
 });

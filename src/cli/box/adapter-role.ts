@@ -1,13 +1,13 @@
 /** The adapter side of a box: an overlay peer coupled to a SIP server. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AuthorityAdmin } from '../../admin/sources.ts';
 import { createAdapter, type Adapter } from '../../adapter/adapter.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
 import type { NodeId } from '../../base/ids.ts';
 import { createDnsResolver } from '../../node/dns-resolver.ts';
 import type { FeedFollower } from '../../node/feed-follower.ts';
 import { createIdentity, createRenewableIdentity } from '../../node/identity.ts';
-import { enrollNode } from '../../node/enrollment-node.ts';
 import type { HostStore } from '../../node/store.ts';
 import type { Settings } from '../../node/settings.ts';
 import type { SipListenError } from '../../node/sip-addresses.ts';
@@ -23,7 +23,8 @@ import { sipRegistrationKind } from '../../usages/sip/kind.ts';
 import { turnServiceKind } from '../../usages/turn/kind.ts';
 import { bindingAnswer } from '../../wire/stun/binding-answer.ts';
 import { CommandError } from '../command.ts';
-import { keepConfiguration, refreshConfiguration } from './configuration-keeper.ts';
+import { keepConfiguration } from './configuration-keeper.ts';
+import { createHome } from './home.ts';
 import { loadMembership, saveNodeIdentity, type Membership } from './membership.ts';
 import { createNodeRenewal } from './node-renewal.ts';
 import { createOverlayRole } from './overlay-role.ts';
@@ -41,6 +42,8 @@ export interface AdapterRole {
   status(): object;
   ring(): object;
   lookup(aor: string): Promise<Outcome<object>>;
+  /** Users kept at this box; `undefined` where the authority keeps them. */
+  readonly users: AuthorityAdmin | undefined;
 }
 
 /** Tells the supervisor that the box wants to be started again (EX_TEMPFAIL). */
@@ -81,26 +84,14 @@ async function assemble(parts: {
   const { clock, trace, verifier, signatures } = platform;
   const { nodeKey, nodeCertificate, configuration } = membership;
   const keeper = keepConfiguration(platform, dir, configuration);
-  const refresh = refreshConfiguration(platform, keeper, membership);
   const identity = createRenewableIdentity(
     createIdentity(nodeKey, nodeCertificate, [], signatures),
   );
 
-  const created = createFeedFollower({
-    ...platform,
-    store,
-    overlayName: membership.overlayName,
-    url: membership.url,
-    ...enrollmentUrl(configuration.config.enrollmentServers),
-    rootCertificates: configuration.config.rootCertificates,
-    account: membership.account,
-    password: membership.password,
-    nodeCertificate,
-    nodeKey,
-    keyType: keyTypeOf(settings),
-  });
+  const created = createHome({ settings, platform, store, membership, keeper });
   if (!created.ok) throw new CommandError(storeAdvice(directory, created.error));
-  const follower = created.value;
+  const home = created.value;
+  const { follower } = home;
 
   const kinds = createKindRegistry();
   kinds.register(sipRegistrationKind(() => keeper.current()));
@@ -138,11 +129,6 @@ async function assemble(parts: {
     stun: answerStun,
   });
   const adapter: Adapter = createAdapter({
-    outside: {
-      resolver: createDnsResolver(settings.sip.dnsServers, trace),
-      transports: outgoingTransports(listeners),
-      loopback: listeners.every(({ address }) => /^(?:127\.|::1$)/.test(address)),
-    },
     ...platform,
     overlay,
     store,
@@ -152,6 +138,11 @@ async function assemble(parts: {
     ownHosts: () => hosts,
     ownPorts: () => new Set(listeners.map((listener) => listener.port)),
     advertised,
+    outside: {
+      resolver: createDnsResolver(settings.sip.dnsServers, trace),
+      transports: outgoingTransports(listeners),
+      loopback: listeners.every(({ address }) => /^(?:127\.|::1$)/.test(address)),
+    },
     timers: { tryingMs },
     listener: (name) => policies.get(name) ?? { algorithms: ['MD5'], role: 'proxy' },
     settings: {
@@ -173,18 +164,9 @@ async function assemble(parts: {
     clock,
     trace,
     async renew() {
-      const { enrollmentServers, rootCertificates } = keeper.current();
-      const enrolled = await enrollNode({
-        enrollmentUrl: enrollmentServers[0] ?? `${membership.url}/enroll`,
-        overlayName: membership.overlayName,
-        account: membership.account,
-        password: membership.password,
-        keyType: keyTypeOf(settings),
-        verifier,
-        rootCertificates,
-      });
-      if (!enrolled.ok) return failure(enrolled.error.text);
-      const { privateKey, certificate } = enrolled.value;
+      const renewed = await home.renewNode();
+      if (!renewed.ok) return renewed;
+      const { privateKey, certificate } = renewed.value;
       if (certificate.nodeIds[0] !== overlay.nodeId) {
         return failure('the authority gave this box another Node-ID');
       }
@@ -239,19 +221,19 @@ async function assemble(parts: {
       }
       follower.start(keeper.current().sequence);
       if (keeper.isExpired()) {
-        trace.log('error', 'configuration-expired', { authority: membership.url });
+        trace.log('error', 'configuration-expired', { authority: membership.authority?.url });
         joinLate = () => {
           joinLate = undefined;
           overlayRole.join();
         };
       } else overlayRole.join();
       renewal.start();
-      refresh.start();
+      home.startRefresh();
     },
     async stop() {
       renewal.stop();
       publisher.stop();
-      refresh.stop();
+      home.stopRefresh();
       await new Promise<void>((resolve) => adapter.stop({ retire: false }, resolve));
       await transports.close();
       await overlayRole.stop();
@@ -265,6 +247,7 @@ async function assemble(parts: {
     }),
     ring: () => ringOf(overlay.snapshot()),
     lookup: async (aor) => await lookupForAdmin(adapter, clock, aor),
+    users: home.users,
   };
 }
 

@@ -130,7 +130,7 @@ function adminSources(
     health: () => healthOf(adapter),
     lookup: adapter === undefined ? undefined : async (aor) => await adapter.lookup(aor),
     metrics: async () => await platform.registry.metrics(),
-    authority: authority?.admin,
+    authority: authority?.admin ?? adapter?.users,
   };
 }
 

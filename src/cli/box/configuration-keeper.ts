@@ -25,6 +25,7 @@ import {
   parseDocument,
   saveDocument,
   saveKindBlocks,
+  type AuthorityAccount,
   type Membership,
 } from './membership.ts';
 import type { Platform } from './platform.ts';
@@ -32,7 +33,8 @@ import type { Platform } from './platform.ts';
 /** What the box can do, whatever the overlay. */
 export const supportedFeatures: SupportedFeatures = {
   plugins: ['CHORD-RELOAD'],
-  linkProtocols: ['TLS-TCP-FH-NO-ICE'],
+  linkProtocols: ['TLS', 'TLS-TCP-FH-NO-ICE', 'DTLS-UDP-SR', 'DTLS-UDP-SR-NO-ICE'],
+  ice: true,
 };
 
 /** Throws CommandError when the box cannot meet the configuration. RFC 6940 §11.1. */
@@ -65,7 +67,8 @@ export function keepConfiguration(
 export function refreshConfiguration(
   platform: Platform,
   keeper: ConfigurationKeeper,
-  { url, nodeCertificate, nodeKey }: Membership,
+  { nodeCertificate, nodeKey }: Membership,
+  { url }: AuthorityAccount,
 ): ConfigurationRefresh {
   const credentials = {
     certificateDer: nodeCertificate.der,

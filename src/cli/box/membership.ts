@@ -12,13 +12,18 @@ import { publicKeyDer } from '../../node/x509.ts';
 import { createXml } from '../../node/xml.ts';
 import { CommandError } from '../command.ts';
 
-export interface Membership {
+/** Of this box at the authority; the password is a secret. */
+export interface AuthorityAccount {
   /** Base URL of the authority. */
   readonly url: string;
-  readonly overlayName: string;
-  /** Of this box at the authority; the password is a secret. */
   readonly account: string;
   readonly password: string;
+}
+
+export interface Membership {
+  readonly overlayName: string;
+  /** `undefined` in an overlay of self-signed nodes without one. */
+  readonly authority: AuthorityAccount | undefined;
   readonly nodeKey: KeyObject;
   readonly nodeCertificate: Certificate;
   readonly configuration: ParsedConfiguration;
@@ -33,6 +38,9 @@ const files = {
   kindBlocks: 'kinds.json',
 };
 
+/** The configuration document, relative to the data directory. */
+export const documentFile = join('member', files.document);
+
 export function membershipDirectory(dir: string): string {
   return join(dir, 'member');
 }
@@ -42,10 +50,8 @@ export function isMember(dir: string): boolean {
 }
 
 export interface NewMembership {
-  readonly url: string;
   readonly overlayName: string;
-  readonly account: string;
-  readonly password: string;
+  readonly authority: AuthorityAccount | undefined;
   readonly document: Uint8Array;
   readonly nodeKey: KeyObject;
   readonly certificateDer: Uint8Array;
@@ -55,8 +61,8 @@ export interface NewMembership {
 export function saveMembership(dir: string, membership: NewMembership): void {
   const folder = membershipDirectory(dir);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { url, overlayName, account, password } = membership;
-  const accountJson = JSON.stringify({ url, overlayName, account, password });
+  const { overlayName, authority } = membership;
+  const accountJson = JSON.stringify({ overlayName, ...authority });
   writeFileAtomically(join(folder, files.account), `${accountJson}\n`, 0o600);
   saveDocument(dir, membership.document);
   saveNodeIdentity(dir, membership.nodeKey, membership.certificateDer);
@@ -132,20 +138,13 @@ export function loadMembership(dir: string, verifier: Verifier): Membership {
 export function parseDocument(
   document: Uint8Array,
   verifier: Verifier,
-  overlayName: string,
+  overlayName: string | undefined,
 ): ParsedConfiguration | string {
   const parsed = parseOverlayDocument(document, createXml(), verifier, overlayName);
   return parsed.ok ? parsed.value : parsed.error;
 }
 
-interface AccountFile {
-  readonly url: string;
-  readonly overlayName: string;
-  readonly account: string;
-  readonly password: string;
-}
-
-function readAccount(file: string): AccountFile | undefined {
+function readAccount(file: string): Pick<Membership, 'overlayName' | 'authority'> | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8'));
@@ -154,10 +153,11 @@ function readAccount(file: string): AccountFile | undefined {
   }
   if (typeof parsed !== 'object' || parsed === null) return undefined;
   const { url, overlayName, account, password } = parsed as Record<string, unknown>;
-  return typeof url === 'string' &&
-    typeof overlayName === 'string' &&
-    typeof account === 'string' &&
-    typeof password === 'string'
-    ? { url, overlayName, account, password }
+  if (typeof overlayName !== 'string') return undefined;
+  if (url === undefined && account === undefined && password === undefined) {
+    return { overlayName, authority: undefined };
+  }
+  return typeof url === 'string' && typeof account === 'string' && typeof password === 'string'
+    ? { overlayName, authority: { url, account, password } }
     : undefined;
 }
