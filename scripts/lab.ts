@@ -14,7 +14,8 @@ import { initOverlay } from '../src/cli/init-overlay.ts';
 import { joinOverlay } from '../src/cli/join-overlay.ts';
 import { loadSettings, type Settings } from '../src/node/settings.ts';
 
-const help = `Usage: npm run lab -- --adapters N [--domain lab.example] [--dir DIR] [--keylog FILE] [--config FILE]
+const help = `Usage: npm run lab -- --adapters N [--links tls|dtls|tls+dtls|dtls-ice] [--domain lab.example]
+                          [--dir DIR] [--keylog FILE] [--config FILE]
 
 Starts one authority and N adapters (1 to 200) on loopback and prints one JSON line each, then {"ready":true}.
 Users alice, bob, carol, dave; the password is the name followed by "pw". Ends on SIGINT or SIGTERM.
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     domain: { type: 'string', default: 'lab.example' },
     dir: { type: 'string' },
     keylog: { type: 'string' },
+    links: { type: 'string', default: 'tls' },
     config: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -61,7 +63,11 @@ async function main(): Promise<void> {
       adapter: { enabled: false },
       admin: { address: '127.0.0.10', port: 8080 },
     };
-    const settings = settingsWith({ domain: values.domain, ...remember });
+    const settings = settingsWith({
+      domain: values.domain,
+      link: { protocol: values.links },
+      ...remember,
+    });
     await initOverlay({
       dir: authorityDir,
       settings,

@@ -75,7 +75,7 @@ export function createDtlsHost(options: DtlsOptions): Outcome<ClosableDtlsHost> 
     handler: () => DtlsHandler,
     more: { established?: () => void; freed?: () => void } = {},
   ): HostSession {
-    let outcome = result(role, 'failed');
+    let established = false;
     const session = createSession({
       openSsl,
       machine,
@@ -83,12 +83,13 @@ export function createDtlsHost(options: DtlsOptions): Outcome<ClosableDtlsHost> 
       handshakeTimeoutMs: options.handshakeTimeoutMs,
       handler,
       established() {
-        outcome = result(role, 'ok');
+        established = true;
+        result(role, 'ok').add();
         more.established?.();
       },
       freed() {
         sessions.delete(session);
-        outcome.add();
+        if (!established) result(role, 'failed').add();
         more.freed?.();
       },
     });

@@ -162,7 +162,7 @@ export const settingsSchema = {
       default: '0.0.0.0',
       env: 'CHORDIAL_LINK_ADDRESS',
     },
-    port: port('TCP port for overlay links.', 6084, 'CHORDIAL_LINK_PORT'),
+    port: port('TCP and UDP port for overlay links.', 6084, 'CHORDIAL_LINK_PORT'),
     sipPort: port(
       'TCP port for SIP connections of other boxes (application 5060).',
       6085,
@@ -173,6 +173,31 @@ export const settingsSchema = {
       6086,
       'CHORDIAL_LINK_SIPS_PORT',
     ),
+    protocol: {
+      doc: 'What `init` gives a new overlay: TLS over TCP, DTLS over UDP, both without ICE, or DTLS over UDP with ICE, which finds ways through NATs (RFC 6940 §6.6).',
+      format: ['tls', 'dtls', 'tls+dtls', 'dtls-ice'],
+      default: 'tls',
+      env: 'CHORDIAL_LINK_PROTOCOL',
+    },
+    stunServers: {
+      doc: 'STUN servers (`address:port`) beside the peers of the overlay, which are STUN servers of each other; with ICE.',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_STUN_SERVERS',
+    },
+    turnServers: {
+      doc: 'TURN servers (`username:password@address:port`) for ways that cannot be direct; with ICE.',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_TURN_SERVERS',
+      sensitive: true,
+    },
+    icePorts: {
+      doc: 'UDP ports (`from-to`) of connections made with ICE, for firewalls; empty: the system chooses.',
+      format: String,
+      default: '',
+      env: 'CHORDIAL_ICE_PORTS',
+    },
     publicAddresses: {
       doc: 'Addresses told to other boxes for links; empty: the listening address, or all of this box.',
       format: 'strings',

@@ -90,6 +90,13 @@ export function unsupportedRequirement(
     return `overlay-link-protocol ${config.overlayLinkProtocols.join(', ')}`;
   }
   if (!config.noIce && supported.ice !== true) return 'ICE (no-ice is false)';
+  const fitting = config.noIce ? ['TLS-TCP-FH-NO-ICE', 'DTLS-UDP-SR-NO-ICE'] : ['DTLS-UDP-SR'];
+  // "TLS", the default, stands for TLS and DTLS. An overlay is all ICE or all No-ICE (§6.5.1.5).
+  if (!['TLS', ...fitting].some((name) => config.overlayLinkProtocols.includes(name))) {
+    const named = config.overlayLinkProtocols.join(', ');
+    return `an overlay-link-protocol for no-ice ${config.noIce} (it names ${named})`;
+  }
+  if (!config.noIce && config.sharedSecret !== undefined) return 'shared-secret together with ICE';
   return undefined;
 }
 

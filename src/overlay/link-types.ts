@@ -14,12 +14,16 @@ export function usesIce(config: Pick<OverlayConfig, 'noIce'>): boolean {
 
 /** The link types that this node offers and accepts in an overlay without ICE. `able`: what its host can do. */
 export function noIceLinkTypes(
-  config: Pick<OverlayConfig, 'overlayLinkProtocols'>,
+  config: Pick<OverlayConfig, 'overlayLinkProtocols' | 'sharedSecret'>,
   able: readonly NoIceLinkType[],
 ): readonly NoIceLinkType[] {
   const permitted = config.overlayLinkProtocols;
   // "TLS", the default, stands for TLS and DTLS.
   return withoutIce.filter(
-    (type) => able.includes(type) && (permitted.includes('TLS') || permitted.includes(type)),
+    (type) =>
+      able.includes(type) &&
+      (permitted.includes('TLS') || permitted.includes(type)) &&
+      // A shared secret keys TLS links only.
+      (config.sharedSecret === undefined || type === 'TLS-TCP-FH-NO-ICE'),
   );
 }

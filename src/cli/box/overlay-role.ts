@@ -1,7 +1,7 @@
 /** The overlay side of a box: its peer with real links, and the ports on which others connect. */
 import type { KeyObject } from 'node:crypto';
 import type { Identity, Verifier } from '../../ports/certificates.ts';
-import type { TransportAddress } from '../../ports/connection.ts';
+import type { Dialer, SecureConnection, TransportAddress } from '../../ports/connection.ts';
 import type { OverlayConfig } from '../../ports/overlay-config.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
@@ -9,12 +9,14 @@ import type { Store } from '../../ports/store.ts';
 import type { HostTrace } from '../../node/trace.ts';
 import type { Settings } from '../../node/settings.ts';
 import { createDialer, listenSecure, openKeyLog, type SecureListener } from '../../node/tls.ts';
+import { usesIce } from '../../overlay/link-types.ts';
 import { createOverlay } from '../../overlay/peer.ts';
 import type { OverlayDependencies, OverlayPeer } from '../../overlay/peer-api.ts';
 import type { KindRegistry } from '../../storage/kinds.ts';
 import { createChord } from '../../topology/chord/chord.ts';
 import { applicationIds } from '../../wire/reload/app-attach.ts';
 import { CommandError } from '../command.ts';
+import { createDatagramLinks, possibleLinkTypes, usesDatagrams } from './datagram-links.ts';
 import { isSpecific, machineAddresses } from './own-addresses.ts';
 
 export interface OverlayRoleOptions {
@@ -68,12 +70,27 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
     ...(isSpecific(link.address) ? { localAddress: link.address } : {}),
   };
   const { sharedSecret } = options.config;
-  const overlay = createOverlay({
+  const own = new Set(at(link.port).map(text));
+  const datagrams = usesDatagrams(options.config)
+    ? createDatagramLinks({
+        ...options,
+        ...tls,
+        stunPeers: () => overlay.stunServers(),
+        isOwn: (address) => own.has(text(address)),
+      })
+    : undefined;
+  const dialerFor = (secret?: string): Dialer => {
+    const streams = createDialer({ ...dialing, sharedSecret: secret });
+    return datagrams === undefined ? streams : datagrams.dialer(streams);
+  };
+  const overlay: OverlayPeer = createOverlay({
     ...options,
     topology: createChord,
-    dialer: createDialer({ ...dialing, sharedSecret }),
+    dialer: dialerFor(sharedSecret),
     // Calls between boxes rest on certificates whatever admits a box to the overlay (RFC 7904 §5.1).
-    applicationDialer: createDialer(dialing),
+    applicationDialer: dialerFor(),
+    ...(datagrams?.ice === undefined ? {} : { ice: datagrams.ice }),
+    linkTypes: possibleLinkTypes,
     candidates: () => at(link.port),
     appCandidates: (application) => at(appPort(application)),
     ...overlayOptions(settings),
@@ -96,29 +113,31 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
       handshakeTimeoutMs,
       maxConnections,
     });
-    if (!listener.ok) {
-      await closeAll();
-      throw new CommandError(`${what}: ${listener.error}`);
-    }
+    if (!listener.ok) throw new CommandError(`${what}: ${listener.error}`);
     listeners.push(listener.value);
   };
   const closeAll = async (): Promise<void> => {
+    datagrams?.close();
     for (const listener of listeners) await listener.close(true);
     keyLog?.close();
   };
-  await listen(
-    link.port,
-    'overlay links (link.port)',
-    (connection) => overlay.acceptLink(connection),
-    sharedSecret,
-  );
-  for (const application of [sip, sips]) {
-    await listen(
-      appPort(application),
-      `SIP between boxes (link.${application === sip ? 'sipPort' : 'sipsPort'})`,
-      (connection) => overlay.acceptApplication(application, connection),
-    );
-  }
+  const acceptLink = (connection: SecureConnection): void => overlay.acceptLink(connection);
+  const listenAll = async (): Promise<void> => {
+    await listen(link.port, 'overlay links (link.port)', acceptLink, sharedSecret);
+    await datagrams?.listen(link.port, 'overlay links (link.port)', acceptLink);
+    // With ICE each connection finds a way of its own; nobody dials a port for applications.
+    for (const application of usesIce(options.config) ? [] : [sip, sips]) {
+      const what = `SIP between boxes (link.${application === sip ? 'sipPort' : 'sipsPort'})`;
+      const accept = (connection: SecureConnection): void =>
+        overlay.acceptApplication(application, connection);
+      await listen(appPort(application), what, accept);
+      await datagrams?.listen(appPort(application), what, accept);
+    }
+  };
+  await listenAll().catch(async (error: unknown) => {
+    await closeAll();
+    throw error;
+  });
 
   return {
     overlay,
@@ -127,7 +146,6 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
     },
     join() {
       const bootstrap = bootstrapNodes(options.config, settings);
-      const own = new Set(at(link.port).map(text));
       const others = bootstrap.filter((node) => !own.has(text(node)));
       const { role, clientRouting, promoteAfterS } = settings.overlay;
       if (role === 'client' && others.length === 0) {
