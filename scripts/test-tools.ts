@@ -12,6 +12,9 @@ export const tools: readonly Tool[] = [
   { program: 'tshark', debianPackage: 'tshark' },
   { program: 'curl', debianPackage: 'curl' },
   { program: 'openssl', debianPackage: 'openssl' },
+  { program: 'linphonec', debianPackage: 'linphone-cli' },
+  { program: 'chromium', debianPackage: 'chromium' },
+  { program: 'svmap', debianPackage: 'sipvicious' },
 ];
 
 /** True when the program is on the path. */
