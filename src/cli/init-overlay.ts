@@ -73,7 +73,7 @@ async function create(
   const role = await createAuthorityRole(settings, directory, platform, {
     keyType: settings.identity.keyType === 'rsa' ? 'rsa' : 'ecdsa-p256',
     values: {
-      ...linkValues(settings),
+      ...linkValues(settings, options.sharedSecret),
       ...(options.sharedSecret === undefined ? {} : { sharedSecret: options.sharedSecret }),
     },
   });

@@ -1,5 +1,6 @@
 /** What the setting link.protocol puts into the configuration document of a new overlay. */
 import type { Settings } from '../node/settings.ts';
+import { CommandError } from './command.ts';
 import type { OverlayDocumentValues } from '../overlay-config/build.ts';
 
 type LinkValues = Pick<OverlayDocumentValues, 'noIce' | 'overlayLinkProtocols'>;
@@ -15,6 +16,13 @@ const others: Readonly<Record<string, LinkValues>> = {
   'dtls-ice': { noIce: false, overlayLinkProtocols: ['DTLS-UDP-SR'] },
 };
 
-export function linkValues({ link }: Pick<Settings, 'link'>): LinkValues {
+/** Throws CommandError where a shared secret is to key links that cannot be keyed by it. */
+export function linkValues(
+  { link }: Pick<Settings, 'link'>,
+  sharedSecret: string | undefined,
+): LinkValues {
+  if (sharedSecret !== undefined && link.protocol !== 'tls') {
+    throw new CommandError('a shared secret keys TLS links only (link.protocol)', 2);
+  }
   return others[link.protocol] ?? streams;
 }

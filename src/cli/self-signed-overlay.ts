@@ -27,6 +27,7 @@ import { keyTypeOf } from './box/home.ts';
 import { selfSignedLifetimeMs } from './box/local-users.ts';
 import { documentFile, isMember, parseDocument, saveMembership } from './box/membership.ts';
 import { prepareDirectory, saveSettings } from './data-dir.ts';
+import { linkValues } from './link-protocol.ts';
 
 export interface SelfSignedMember {
   readonly domain: string;
@@ -63,6 +64,7 @@ export async function initSelfSigned(
   const document = await new Promise<Uint8Array>((resolve) => {
     const values = {
       ...initialOverlayValues,
+      ...linkValues(settings, sharedSecret),
       overlayName,
       sequence: 1,
       expirationMs: Date.now() + initialValidityMs,

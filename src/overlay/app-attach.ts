@@ -10,12 +10,7 @@ import type { Certificate } from '../ports/certificates.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import { createDatagramStream } from '../link/datagram-stream.ts';
 import type { IceConnector, PreparedPath } from '../link/ice-connector.ts';
-import type {
-  Dialer,
-  DialTarget,
-  SecureConnection,
-  TransportAddress,
-} from '../ports/connection.ts';
+import type { Dialer, SecureConnection, TransportAddress } from '../ports/connection.ts';
 import type { Random } from '../ports/random.ts';
 import type { Trace } from '../ports/trace.ts';
 import { encodeToBytes, tryDecode } from '../wire/codec.ts';

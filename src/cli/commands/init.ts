@@ -5,13 +5,15 @@ import { CommandError, parseCommand, print, type Command } from '../command.ts';
 import { rememberedFlags, settingsOf } from '../data-dir.ts';
 import { initSelfSigned } from '../self-signed-overlay.ts';
 
-const help = `Usage: chordial init [--bootstrap ADDRESS:PORT] [--shared-secret [--secret-file FILE]]
+const help = `Usage: chordial init [--bootstrap ADDRESS:PORT] [--links TYPE] [--shared-secret [--secret-file FILE]]
        chordial init --self-signed [--digest sha1|sha256] [--bootstrap ADDRESS:PORT] …
 
 Creates an overlay on this box: root key and certificate, configuration document, accounts. The
 overlay's name is the setting "domain". With "adapter.enabled" (the default) this box also becomes
 the first peer. Refuses to touch a directory that already holds an overlay.
 
+--links           how boxes connect: tls (the default), dtls, tls+dtls, or dtls-ice, which finds ways
+                  through NATs. The same as the setting link.protocol.
 --shared-secret   the links between boxes are keyed by one secret instead of certificates. It is read
                   from the file or from CHORDIAL_SHARED_SECRET, else made. Members get it with the
                   configuration document; who does not know it cannot even connect.
@@ -26,16 +28,20 @@ export const initCommand: Command = {
   summary: 'create an overlay with its authority on this box',
   help,
   async run(args) {
-    const parsed = parseCommand(args, {
+    const given = parseCommand(args, {
       name: 'init',
       options: {
         bootstrap: { type: 'string' },
+        links: { type: 'string' },
         'shared-secret': { type: 'boolean' },
         'secret-file': { type: 'string' },
         'self-signed': { type: 'boolean' },
         digest: { type: 'string' },
       },
     });
+    const { links } = given.options;
+    const flags = typeof links === 'string' ? { 'link.protocol': links } : {};
+    const parsed = { ...given, flags: { ...given.flags, ...flags } };
     const { dir, json, options } = parsed;
     const named = options['bootstrap'];
     const settings = settingsOf(parsed);

@@ -30,6 +30,8 @@ export interface LabOptions {
   readonly dir?: string;
   readonly keylog?: string;
   readonly config?: string;
+  /** Value of link.protocol of the overlay. */
+  readonly links?: string;
   readonly domain?: string;
   readonly readyWithinMs?: number;
 }
@@ -38,6 +40,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const dir = options.dir ?? temporaryFolder('chordial-lab');
   const args = ['scripts/lab.ts', '--adapters', String(options.adapters), '--dir', dir];
   if (options.keylog !== undefined) args.push('--keylog', options.keylog);
+  if (options.links !== undefined) args.push('--links', options.links);
   if (options.config !== undefined) args.push('--config', options.config);
   if (options.domain !== undefined) args.push('--domain', options.domain);
   const started = performance.now();

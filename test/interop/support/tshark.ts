@@ -35,9 +35,9 @@ export interface DecryptedCapture {
   readonly readableRecords: number;
 }
 
-/** Starts writing `tcp port 6084` of the loopback into a file; resolves when it captures. */
-export async function startCapture(file: string): Promise<Capture> {
-  const filter = ['-f', 'tcp port 6084', '-s', '0', '-B', '16'];
+/** Starts writing what the filter names of the loopback into a file; resolves when it captures. */
+export async function startCapture(file: string, what = 'tcp port 6084'): Promise<Capture> {
+  const filter = ['-f', what, '-s', '0', '-B', '16'];
   const child = spawn('tshark', ['-q', '-i', 'lo', ...filter, '-w', file], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -97,7 +97,11 @@ function followed(text: string, id: string, client: Endpoint): PlainChunk[] {
   }));
 }
 
-async function rows(args: readonly string[], fields: readonly string[]): Promise<string[][]> {
+/** One row for each packet that passes, with the values of the fields. */
+export async function rows(
+  args: readonly string[],
+  fields: readonly string[],
+): Promise<string[][]> {
   const text = await tshark([...args, '-T', 'fields', ...fields.flatMap((field) => ['-e', field])]);
   return text
     .split('\n')
