@@ -274,6 +274,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       q: 1000,
       route: [],
       side: 'outside',
+      streams: true,
       label: 'uri',
       open: (done) => deps.hops.openRoute(uri, { request, flow, authenticated: true }, done),
     };

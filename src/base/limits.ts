@@ -237,6 +237,11 @@ export const limits = {
     certificateBytes: 16_384,
     nodeIdsPerCertificate: 64,
     /** Certificates kept parsed. */
+    /** Largest request sent in one datagram, and what our Via may add to it. */
+    datagramBytes: 1300,
+    viaBytes: 160,
+    /** UDP neighbours known to take no connections. */
+    datagramsOnly: 4096,
     parsedCertificates: 8192,
     /** Remembered answers to "did this key sign that certificate". */
     issuedByAnswers: 16_384,

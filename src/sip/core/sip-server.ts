@@ -132,7 +132,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
       hops,
       resolver: deps.resolver,
       local,
-      arrivals: createArrivals({ location, local }),
+      arrivals: createArrivals({ clock, location, local }),
       settings: settings.proxy,
     },
     layer,

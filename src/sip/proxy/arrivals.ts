@@ -1,5 +1,6 @@
 /** Phones that register while a call is waiting for its callee. RFC 3261 §16.5. */
 import { limits } from '../../base/limits.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Binding } from '../location/binding.ts';
 import type { LocationTable } from '../location/location-table.ts';
 import type { LocalTargets } from './local-targets.ts';
@@ -20,14 +21,19 @@ interface Call {
 }
 
 export function createArrivals(deps: {
+  readonly clock: Clock;
   readonly location: LocationTable;
   readonly local: Pick<LocalTargets, 'ofContact'>;
 }): Arrivals {
-  const { local, location } = deps;
+  const { clock, local, location } = deps;
   const calls = new Map<string, Set<Call>>();
   let count = 0;
   location.onChange(({ aor, content, cause }) => {
-    if (content && cause === 'register' && calls.has(aor)) arrived(aor);
+    if (!content || cause !== 'register' || !calls.has(aor)) return;
+    // The phone gets the answer to its REGISTER before the call.
+    clock.after('sip-arrival', 0, () => {
+      arrived(aor);
+    });
   });
 
   function arrived(aor: string): void {

@@ -1,5 +1,7 @@
+import type { BoundedCache } from '../../base/bounded-cache.ts';
+import { limits } from '../../base/limits.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
-import type { Flow } from '../../ports/flow.ts';
+import type { Flow, FlowOpener } from '../../ports/flow.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import type { ClientTransaction, TransactionLayer } from '../transaction/layer.ts';
@@ -13,6 +15,9 @@ export interface BranchDeps {
   readonly layer: TransactionLayer;
   readonly hops: HopAddressing;
   readonly timerCMs: number;
+  readonly flows: FlowOpener;
+  /** Until when the neighbour of a UDP flow counts as one that takes no connections, by flow id. */
+  readonly datagramsOnly: BoundedCache<string, number>;
   readonly paused: PausedServers;
   /** Credentials for a server that challenges: the request again with them, `undefined` when there are none. */
   answerChallenge?(sent: SipRequest, flow: Flow, response: SipResponse): SipRequest | undefined;
@@ -38,6 +43,8 @@ export interface Branch {
 
 /** How long a cancelled INVITE may take to end. RFC 3261 §9.1. */
 const afterCancelMs = 32_000;
+
+const datagramsOnlyMs = 600_000;
 
 /** Starts at once; `callbacks` may be called inside this call. */
 export function startBranch(
@@ -72,9 +79,34 @@ export function startBranch(
       nextAddress = next;
       if (!outcome.ok) tryNext(way, own(outcome.error));
       else if (isFresh && deps.paused.isPaused(outcome.value)) tryNext(way, own(paused));
+      else if (isTooLarge(way, outcome.value)) sendLarge(way, outcome.value);
       else send(way, outcome.value, undefined);
     });
     if (!attempt.answered) giveUp = stop;
+  }
+
+  /** Datagrams beyond this size may be cut to pieces that do not arrive. RFC 3261 §18.1.1. */
+  function isTooLarge(way: ProxyTarget, flow: Flow): boolean {
+    if (flow.transport !== 'udp' || way.streams !== true) return false;
+    if (clock.monotonicMs() < (deps.datagramsOnly.get(flow.id) ?? 0)) return false;
+    const { length } = buildForward(plan, way, flow, breadth, hops).toBytes();
+    return length + limits.sipRoles.viaBytes > limits.sipRoles.datagramBytes;
+  }
+
+  /** By TCP to the same place; by UDP after all where nobody takes the connection. */
+  function sendLarge(way: ProxyTarget, datagrams: Flow): void {
+    let waiting = true;
+    giveUp = () => {
+      waiting = false;
+    };
+    const { address, port } = datagrams.remote;
+    deps.flows.open({ transport: 'tcp', address, port }, (outcome) => {
+      if (!waiting || over) return;
+      giveUp = undefined;
+      // Nobody waits a second time for a connection that cannot be made.
+      if (!outcome.ok) deps.datagramsOnly.set(datagrams.id, clock.monotonicMs() + datagramsOnlyMs);
+      send(way, outcome.ok ? outcome.value : datagrams, undefined);
+    });
   }
 
   function send(way: ProxyTarget, flow: Flow, again: SipRequest | undefined): void {

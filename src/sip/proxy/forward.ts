@@ -48,6 +48,8 @@ export interface ForwardPlan {
   /** P-Asserted-Identity to state instead of what came: a value, none (`''`), or as received. */
   readonly asserted: string | undefined;
   readonly hidesIdentity: boolean;
+  /** A REGISTER for a registrar elsewhere: requests to the phone are to come back this way (RFC 3327). */
+  readonly addsPath: boolean;
   /** Set where a session timer is asked for. */
   readonly session: SessionTimer | undefined;
 }
@@ -100,8 +102,19 @@ export function planForwarding(
     credentials: foreignCredentials(request, domains),
     asserted: ours ? assertedIdentity(request, sender) : undefined,
     hidesIdentity: request.has('Privacy') && /\bid\b/i.test(request.rows('Privacy').join(';')),
+    addsPath: request.method === 'REGISTER' && supportsPath(request),
     session,
   };
+}
+
+/** RFC 3327 §5.2: Path only for phones that list it. */
+export function supportsPath(request: SipRequest): boolean {
+  return request.values('Supported').some((tag) => tag.toLowerCase() === 'path');
+}
+
+/** A flow of RFC 5626 is of no use to a registrar that does not know this hop (§5.1). */
+export function needsPath(request: SipRequest): boolean {
+  return request.rows('Contact').some((row) => /;\s*reg-id\s*=/i.test(row));
 }
 
 function senderParams(request: SipRequest, sender: Sender, domains: Domains): string {
@@ -182,6 +195,9 @@ export function buildForward(
     }
   } else if (plan.hidesIdentity && target.side !== 'overlay') {
     editor.remove('P-Asserted-Identity');
+  }
+  if (plan.addsPath) {
+    editor.prepend('Path', `<${hops.recordRoute(plan.flow, uri.startsWith('sips:'))};ob>`);
   }
   if (plan.session !== undefined) {
     for (const [name, value] of plan.session.headers) editor.set(name, value);

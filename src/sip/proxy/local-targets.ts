@@ -46,6 +46,7 @@ export function createLocalTargets(deps: {
       side: 'phone',
       label: `contact ${binding.flowId}`,
       ...(binding.parameters === '' ? {} : { features: binding.parameters }),
+      ...(takesStreams(binding) ? { streams: true } : {}),
       open: (done) => openBinding(binding, done),
       ...(alternates.length === 0 ? {} : { alternates }),
     };
@@ -139,6 +140,12 @@ const unavailable = sipFailure(480, 'Temporarily Unavailable');
 /** Streams cannot be opened towards the source of a REGISTER. */
 function receivedFrom(binding: Binding): DirectContact | undefined {
   return binding.transport === 'udp' ? { transport: 'udp', port: binding.receivedPort } : undefined;
+}
+
+/** A phone at the address it names listens there for TCP too (RFC 3261 §18.2.1). */
+function takesStreams({ direct, nat, path, regId, transport }: Binding): boolean {
+  if (transport !== 'udp' || path.length > 0) return false;
+  return direct !== undefined || (!nat && regId === undefined);
 }
 
 function isSecure(binding: Binding): boolean {

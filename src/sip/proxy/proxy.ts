@@ -1,3 +1,4 @@
+import { createBoundedCache } from '../../base/bounded-cache.ts';
 import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
@@ -16,7 +17,14 @@ import type { BranchDeps } from './branch.ts';
 import { createFeatureReader, hasTooManyRules } from './caller-preferences.ts';
 import { readDisposition, usualDisposition } from './disposition.ts';
 import { createFollower } from './follower.ts';
-import { type ForwardPlan, type Sender, buildForward, planForwarding } from './forward.ts';
+import {
+  type ForwardPlan,
+  type Sender,
+  buildForward,
+  needsPath,
+  planForwarding,
+  supportsPath,
+} from './forward.ts';
 import type { LocalTargets } from './local-targets.ts';
 import { createLoopMarks } from './loop-mark.ts';
 import { createResponseContext } from './response-context.ts';
@@ -67,6 +75,8 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     clock,
     layer,
     hops,
+    flows,
+    datagramsOnly: createBoundedCache(limits.sipRoles.datagramsOnly),
     timerCMs: settings.timerCMs,
     paused: createPausedServers(clock),
     ...(deps.answerChallenge === undefined ? {} : { answerChallenge: deps.answerChallenge }),
@@ -110,6 +120,10 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     const breadth = maxBreadthOf(request, settings.maxBreadth);
     if (breadth < 1) {
       refuse(transaction, sipFailure(440, 'Max-Breadth Exceeded'));
+      return;
+    }
+    if (request.method === 'REGISTER' && needsPath(request) && !supportsPath(request)) {
+      refuse(transaction, sipFailure(421, 'Extension Required', [['Require', 'path']]));
       return;
     }
     const timer = askForTimer(request, settings.sessionTimer);

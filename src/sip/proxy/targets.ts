@@ -27,6 +27,8 @@ export interface ProxyTarget {
    * `open` failed. At most `limits.sipRoles.alternates`.
    */
   readonly alternates?: readonly ProxyTarget[];
+  /** The place takes connections on the port of its datagrams: large requests go there by TCP. RFC 3261 §18.1.1. */
+  readonly streams?: boolean;
   /** For logs. */
   readonly label: string;
   /** Parameters of the Contact as registered, for caller preferences; absent: nothing is known. RFC 3841 §7.2.3. */
