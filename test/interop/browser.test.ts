@@ -33,7 +33,7 @@ describe('phones in a browser', { skip: without('chromium') }, () => {
   for (const scheme of ['ws', 'wss'] as const) {
     const port = scheme === 'ws' ? 5066 : 5067;
     const [caller, callee] = scheme === 'ws' ? ['alice', 'bob'] : ['carol', 'dave'];
-    test(`over ${scheme}: registration, MESSAGE, a call with media across two boxes`, async () => {
+    test(`over ${scheme}: registration, MESSAGE, a call with media and digits by INFO across two boxes`, async () => {
       await register(`${scheme} caller`, caller, `${scheme}://127.0.0.11:${port}`);
       await register(`${scheme} callee`, callee, `${scheme}://127.0.0.12:${port}`);
       const target = `sip:${callee}@${lab.domain}`;
@@ -49,6 +49,12 @@ describe('phones in a browser', { skip: without('chromium') }, () => {
           8000,
         );
       }
+      assert.equal(await phones.sendDigits(`${scheme} caller`, '5#'), true);
+      await until(
+        'the digits',
+        async () => (await phones.digits(`${scheme} callee`)) === '5#',
+        3000,
+      );
       await phones.hangUp(`${scheme} callee`);
       assert.equal(await phones.ended(`${scheme} caller`), 'Terminated');
       assert.equal(await phones.unregister(`${scheme} callee`), true);

@@ -22,8 +22,10 @@ export interface PhoneOptions {
   readonly webRtc?: boolean;
   /** Further parameters of the account, each with its semicolon. */
   readonly accountParameters?: string;
-  /** Further modules. */
-  readonly modules?: readonly string[];
+  /** Further application modules. */
+  readonly applications?: readonly string[];
+  /** Lines of its address book. */
+  readonly contacts?: readonly string[];
   readonly expiresS?: number;
 }
 
@@ -63,6 +65,7 @@ const configTemplate = (
   address: string,
   webRtc: boolean,
   modules: readonly string[],
+  applications: readonly string[],
 ): string => `poll_method epoll
 sip_listen ${address}:${port}
 net_interface ${address}
@@ -91,7 +94,7 @@ module_app contact.so
 module_app debug_cmd.so
 module_app menu.so
 module_app ctrl_tcp.so
-ctrl_tcp_listen 127.0.0.1:${port + 10_000}
+${applications.map((name) => `module_app ${name}\n`).join('')}ctrl_tcp_listen 127.0.0.1:${port + 10_000}
 snd_path ${folder}
 ringback_disabled yes
 statmode_default off
@@ -103,15 +106,22 @@ export async function startPhone(options: PhoneOptions): Promise<Phone> {
   mkdirSync(folder, { recursive: true });
   const { user, password, domain, proxy, transport, port } = options;
   const webRtc = options.webRtc ?? false;
-  const modules = [...(webRtc ? webRtcModules : []), ...(options.modules ?? [])];
+  const modules = webRtc ? webRtcModules : [];
+  const applications = options.applications ?? [];
   const address = options.address ?? '127.0.0.1';
   const parameters = `${webRtc ? ';mediaenc=dtls_srtp;medianat=ice' : ''}${options.accountParameters ?? ''}`;
-  writeFileSync(join(folder, 'config'), configTemplate(folder, port, address, webRtc, modules));
+  writeFileSync(
+    join(folder, 'config'),
+    configTemplate(folder, port, address, webRtc, modules, applications),
+  );
   writeFileSync(
     join(folder, 'accounts'),
     `<sip:${user}@${domain}>;auth_user=${user};auth_pass=${password};outbound="sip:${proxy};transport=${transport}";regint=${options.expiresS ?? 60};answermode=${options.answer ?? 'manual'}${parameters}\n`,
   );
-  writeFileSync(join(folder, 'contacts'), '');
+  writeFileSync(
+    join(folder, 'contacts'),
+    (options.contacts ?? []).map((line) => `${line}\n`).join(''),
+  );
   const logFile = join(folder, 'log');
   const child = spawn(
     'sh',

@@ -13,6 +13,10 @@ function within(milliseconds, failure, start) {
 
 function follow(phone, session) {
   phone.session = session;
+  phone.digits = '';
+  session.on('newDTMF', ({ originator, dtmf }) => {
+    if (originator === 'remote') phone.digits += dtmf.tone;
+  });
   phone.ended = new Promise((resolve) => {
     session.on('ended', ({ cause }) => resolve(cause));
     session.on('failed', ({ cause }) => resolve(cause));
@@ -80,6 +84,17 @@ globalThis.phones = {
   },
   ended: (name) => phones.get(name).ended,
   hangUp: (name) => phones.get(name).session.terminate(),
+  sendDigits(name, digits) {
+    const { session } = phones.get(name);
+    return within(5000, false, (done) => {
+      let open = digits.length;
+      session.on('newDTMF', ({ originator, dtmf }) => {
+        if (originator === 'local') dtmf.on('succeeded', () => --open === 0 && done(true));
+      });
+      session.sendDTMF(digits);
+    });
+  },
+  digits: (name) => phones.get(name).digits,
   message(name, target, text) {
     return within(5000, false, (done) => {
       phones.get(name).ua.sendMessage(target, text, {

@@ -19,6 +19,10 @@ export interface BrowserPhones {
   /** Waits until the call is over; its cause. */
   ended(name: string): Promise<string>;
   hangUp(name: string): Promise<void>;
+  /** Digits, each by INFO; true when all were accepted. */
+  sendDigits(name: string, digits: string): Promise<boolean>;
+  /** Digits that came. */
+  digits(name: string): Promise<string>;
   /** Sends a MESSAGE; true when it was accepted. */
   message(name: string, target: string, text: string): Promise<boolean>;
   /** Bodies of the MESSAGEs that came. */
@@ -42,6 +46,8 @@ interface PagePhones {
   readonly rtp: (name: string) => Promise<{ received: number; sent: number }>;
   readonly ended: (name: string) => Promise<string>;
   readonly hangUp: (name: string) => void;
+  readonly sendDigits: (name: string, digits: string) => Promise<boolean>;
+  readonly digits: (name: string) => string;
   readonly message: (name: string, target: string, text: string) => Promise<boolean>;
   readonly messages: (name: string) => readonly string[];
 }
@@ -107,6 +113,9 @@ export async function startBrowserPhones(options: {
         globalThis.phones.hangUp(n);
       }, name);
     },
+    sendDigits: async (name, digits) =>
+      await page.evaluate(([n, d]) => globalThis.phones.sendDigits(n, d), [name, digits] as const),
+    digits: async (name) => await page.evaluate((n) => globalThis.phones.digits(n), name),
     message: async (name, target, text) =>
       await page.evaluate(([n, t, body]) => globalThis.phones.message(n, t, body), [
         name,
