@@ -219,6 +219,7 @@ function prepareCheck(
     overlayName: authority.overlayName.toLowerCase(),
     nowMs,
     badNodes: new Set(authority.badNodes),
+    nodeIdLength: authority.nodeIdLength,
     selfSignedDigest: authority.selfSignedPermitted?.digest,
   });
   if (!path.ok) return path;

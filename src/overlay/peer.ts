@@ -50,6 +50,7 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
   let hash = overlayHash(config.overlayName);
   let idleTimer: Timer | undefined;
   let stopping = false;
+  let loaded = false;
   let client: Client | undefined;
 
   const currentConfig = (): OverlayConfig => config;
@@ -380,12 +381,15 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
       if (routing !== undefined && !config.clientsPermitted) {
         return failure('the overlay does not permit clients');
       }
-      const loaded = storage.load();
-      if (!loaded.ok) return loaded;
+      const read = storage.load();
+      if (!read.ok) return read;
+      loaded = true;
+      // What a configuration that came while this peer was down has discarded goes now (§11.1).
+      storage.dropKinds((kind) => kinds.get(kind) !== undefined);
       if (routing !== undefined) becomeClient(routing);
       idleTimer = clock.after('overlay-idle-links', limits.overlay.idleLinkMs / 2, closeIdleLinks);
       bootstrap.start(addresses);
-      return loaded;
+      return read;
     },
     stop,
     promote() {
@@ -409,6 +413,8 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     probe: (nodeId, done) => queries.probe(nodeId, done),
     find: (resource, kinds, done) => queries.find(resource, kinds, done),
     updateConfig(next) {
+      const discarded = new Set(config.requiredKinds.map(({ kind }) => kind));
+      for (const { kind } of next.requiredKinds) discarded.delete(kind);
       config = next;
       hash = overlayHash(config.overlayName);
       const bad = new Set(config.badNodes);
@@ -416,6 +422,8 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
         if (bad.has(entry.nodeId)) entry.link.close('bad node');
       }
       configureKinds();
+      if (loaded)
+        storage.dropKinds((kind) => !discarded.has(kind) && kinds.get(kind) !== undefined);
       transactions.configChanged();
     },
     onChange(listener) {

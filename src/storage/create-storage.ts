@@ -205,6 +205,23 @@ export function createStorage(dependencies: StorageDependencies): Storage {
     arm();
   }
 
+  function remove(
+    resources: readonly ResourceId[],
+    keep: (kind: KindId) => boolean,
+    done: (outcome: Outcome<void>) => void,
+  ): void {
+    mustBeLoaded();
+    const moment = now();
+    const operations: StoreOperation[] = [];
+    for (const resource of resources) {
+      for (const kind of [...(table.get(resource)?.keys() ?? [])]) {
+        if (keep(kind)) continue;
+        operations.push(...replace(resource, kind, undefined, noCertificates, moment));
+      }
+    }
+    write(operations, done);
+  }
+
   return {
     load() {
       const format = checkFormat(store);
@@ -254,17 +271,8 @@ export function createStorage(dependencies: StorageDependencies): Storage {
     find: (request) => success(answerFind(request, kinds, table)),
     resources: () => table.keys(),
     exportResource: (resource) => exportResource(table, resource, clock.monotonicMs()),
-    drop(resources, done = () => undefined) {
-      mustBeLoaded();
-      const moment = now();
-      const operations: StoreOperation[] = [];
-      for (const resource of resources) {
-        for (const kind of [...(table.get(resource)?.keys() ?? [])]) {
-          operations.push(...replace(resource, kind, undefined, noCertificates, moment));
-        }
-      }
-      write(operations, done);
-    },
+    drop: (resources, done = () => undefined) => remove(resources, () => false, done),
+    dropKinds: (keep) => remove([...table.keys()], keep, () => undefined),
     figures: () => table.figures(),
     close() {
       closed = true;

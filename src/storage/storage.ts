@@ -1,5 +1,5 @@
 /** The stored data of one peer. RFC 6940 §7. */
-import type { NodeId, ResourceId } from '../base/ids.ts';
+import type { KindId, NodeId, ResourceId } from '../base/ids.ts';
 import type { Outcome } from '../base/outcome.ts';
 import type { Certificate, Verifier } from '../ports/certificates.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -112,6 +112,8 @@ export interface Storage {
   exportResource(resource: ResourceId): ExportedResource | undefined;
   /** Deletes resources, in memory at once. */
   drop(resources: readonly ResourceId[], done?: (outcome: Outcome<void>) => void): void;
+  /** Deletes all values of the Kinds for which `keep` says false, as {@link drop} does (§11.1). */
+  dropKinds(keep: (kind: KindId) => boolean): void;
   figures(): StorageFigures;
   /** Stops the timer; nothing is stored or expires any more. */
   close(): void;

@@ -13,6 +13,8 @@ export interface PathContext {
   readonly overlayName: string;
   readonly nowMs: number;
   readonly badNodes: ReadonlySet<NodeId>;
+  /** node-id-length of the configuration, 16 to 20 bytes. */
+  readonly nodeIdLength: number;
   /** Set where the configuration permits self-signed certificates (§11.3.1). */
   readonly selfSignedDigest?: SelfSignedDigest | undefined;
 }
@@ -25,8 +27,8 @@ export interface Validity {
 
 /**
  * Checks one certificate: signed by a root, or by one CA of `chain` that a root signed, or by itself
- * where that is permitted; valid now; no CA; reload URIs of this overlay only; exactly one user name;
- * no bad node. The error is a short text for logs.
+ * where that is permitted; valid now; no CA; reload URIs of this overlay only, with Node-IDs of its
+ * length; exactly one user name; no bad node. The error is a short text for logs.
  */
 export function checkCertificate(
   certificate: Certificate,
@@ -77,6 +79,9 @@ function checkNames(certificate: Certificate, context: Omit<PathContext, 'nowMs'
     return failure('certificate of another overlay');
   }
   for (const nodeId of certificate.nodeIds) {
+    if (nodeId.length !== 2 * context.nodeIdLength) {
+      return failure('certificate with a Node-ID of another length');
+    }
     if (!isAssignableNodeId(nodeId)) return failure('certificate with a reserved Node-ID');
     if (context.badNodes.has(nodeId)) return failure('bad node');
   }

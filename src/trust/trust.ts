@@ -130,6 +130,7 @@ export function createTrust(dependencies: TrustDependencies): Trust {
         verifier,
         overlayName: config.overlayName.toLowerCase(),
         badNodes,
+        nodeIdLength: config.nodeIdLength,
         selfSignedDigest: config.selfSignedPermitted?.digest,
       });
       // Only success is remembered: a message without the intermediate must not spoil the next one.

@@ -17,6 +17,7 @@ export function adapterOfCertificate(
     readonly adapters: AdapterAccounts;
     readonly nodeIds: NodeIdAssignments;
     readonly badNodes: BadNodes;
+    readonly nodeIdLength: number;
     readonly nowMs: number;
   },
 ): Outcome<AdapterAccount> {
@@ -26,6 +27,7 @@ export function adapterOfCertificate(
     verifier: context.verifier,
     overlayName: context.overlayName,
     nowMs: context.nowMs,
+    nodeIdLength: context.nodeIdLength,
     badNodes: new Set(certificate.nodeIds.filter((id) => badNodes.has(id))),
   });
   if (!path.ok) return path;

@@ -165,7 +165,16 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   function adapterShowing(certificateDer: Uint8Array): ReturnType<typeof adapterOfCertificate> {
     const certificate = verifier.parseCertificate(certificateDer);
     if (!certificate.ok) return certificate;
-    const context = { root, verifier, overlayName, adapters, nodeIds, badNodes, nowMs: nowMs() };
+    const context = {
+      root,
+      verifier,
+      overlayName,
+      adapters,
+      nodeIds,
+      badNodes,
+      nodeIdLength,
+      nowMs: nowMs(),
+    };
     return adapterOfCertificate(certificate.value, context);
   }
 

@@ -105,13 +105,15 @@ export function createCertificateStore(
   }
 
   function isMember(certificate: Certificate, chain: readonly Certificate[]): boolean {
-    const { rootCertificates, overlayName, badNodes, selfSignedPermitted } = overlay.config();
+    const config = overlay.config();
+    const { rootCertificates, overlayName, badNodes, selfSignedPermitted } = config;
     const checked = checkCertificate(certificate, chain, {
       roots: rootCertificates,
       verifier,
       overlayName: overlayName.toLowerCase(),
       nowMs: clock.wallMs(),
       badNodes: new Set(badNodes),
+      nodeIdLength: config.nodeIdLength,
       selfSignedDigest: selfSignedPermitted?.digest,
     });
     // Its owner signed the value with that very certificate, so the overlay has checked it.

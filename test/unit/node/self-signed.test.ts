@@ -34,6 +34,7 @@ function judged(certificate: Certificate, digest: 'sha1' | 'sha256'): string {
     overlayName,
     nowMs,
     badNodes: new Set<never>(),
+    nodeIdLength: (certificate.nodeIds[0]?.length ?? 0) / 2,
     selfSignedDigest: digest,
   };
   const outcome = checkCertificate(certificate, [], context);

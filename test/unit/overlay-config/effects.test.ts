@@ -17,6 +17,7 @@ import { createRawPeer } from '../overlay/support/raw-peer.ts';
 import {
   createWorld,
   linkPort,
+  memoryStore,
   singleKind,
   testConfig,
   type TestPeer,
@@ -115,6 +116,35 @@ test('[R6940-11.1-60] a Kind that is no longer in force is unknown', () => {
     peer.overlay.fetch({ resource, kind: singleKind }, done);
   });
   assert.equal(fetched.ok, false);
+  assert.equal(peer.overlay.snapshot().storage.values, 0, 'and its data are gone');
+
+  peer.overlay.updateConfig(testConfig);
+  assert.ok(store(world, peer, owner).ok);
+  peer.overlay.updateConfig({ ...testConfig, sequence: 24 });
+  assert.equal(peer.overlay.snapshot().storage.values, 1, 'Kinds that stay keep theirs');
+});
+
+test('a Kind that was discarded while the peer was down takes its data with it at the start', () => {
+  const world = ring(1);
+  const [peer] = world.peers;
+  assert.ok(peer);
+  const owner = createIdentity(world.clock, [world.nodeId('owner')], alice);
+  const disk = memoryStore(world.clock);
+  const before = world.add({ bootstrap: 'first', dependencies: { store: disk } });
+  world.clock.advance(5000);
+  assert.ok(store(world, before, owner).ok);
+  before.host.dead = true;
+  const requiredKinds = testConfig.requiredKinds.filter(({ kind }) => kind !== singleKind);
+  const after = world.add({
+    start: false,
+    config: { requiredKinds },
+    dependencies: { store: disk },
+    identity: before.identity,
+  });
+  after.overlay.start({ bootstrap: 'first' });
+  assert.equal(after.overlay.snapshot().storage.values, 0);
+  after.overlay.updateConfig(testConfig);
+  assert.equal(after.overlay.snapshot().storage.values, 0);
 });
 
 test('[R6940-4.5.2-01] the first peer serves the whole ring alone', () => {

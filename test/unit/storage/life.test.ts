@@ -358,3 +358,17 @@ test('[R6940-7.4.2.2-06] [R6940-7.4.2.2-07] the check of a fetched value', () =>
   assert.equal(check({ ...value, value: { ...value.value, value: Buffer.from('y') } }), false);
   assert.equal(check({ ...value, signature: emptySignature }), false);
 });
+
+test('[R6940-11.1-60] the values of Kinds that are discarded go, on disk too; others stay', () => {
+  const world = createWorld();
+  storeOne(world, { kind: singleKind, lifetime: 100 });
+  storeOne(world, { kind: arrayKind, lifetime: 100 });
+  world.storage.dropKinds((kind) => kind !== singleKind);
+  assert.deepEqual(texts(world, singleKind), []);
+  assert.equal(texts(world, arrayKind).length, 1);
+  assert.equal(world.storage.figures().values, 1);
+  const again = createWorld(world.disk.data);
+  assert.ok(again.storage.load().ok);
+  assert.deepEqual(texts(again, singleKind), []);
+  assert.equal(texts(again, arrayKind).length, 1);
+});

@@ -238,6 +238,7 @@ export function createWorld(
     overlayName,
     rootCertificates: [root],
     badNodes: [],
+    nodeIdLength: 16,
     selfSignedPermitted: undefined,
   } as unknown as OverlayConfig;
   const trust = createTrust({ verifier, clock, trace: silentTrace, config: () => config });

@@ -18,7 +18,7 @@ function errorOf(
 ): string | undefined {
   const roots = [authority.certificate];
   const badNodes = new Set<NodeId>();
-  const base = { roots, verifier, overlayName, nowMs, badNodes };
+  const base = { roots, verifier, overlayName, nowMs, badNodes, nodeIdLength: 16 };
   const outcome = checkCertificate(certificate, chain, { ...base, ...context });
   return outcome.ok ? undefined : outcome.error;
 }
@@ -44,6 +44,18 @@ test('respects the dates to the millisecond', () => {
   assert.equal(errorOf(certificate, { nowMs }), undefined);
   assert.equal(errorOf(certificate, { nowMs: nowMs + 60_000 }), undefined);
   assert.match(errorOf(certificate, { nowMs: nowMs + 60_001 }) ?? '', /expired/);
+});
+
+test('[R6940-6.3.1.1-03] every Node-ID has the length of the overlay, 16 to 20 bytes', () => {
+  const long = parseNodeId('5a'.repeat(20)) as NodeId;
+  const longest = member(authority, { nodeIds: [long] }).certificate;
+  assert.match(errorOf(longest) ?? '', /another length/);
+  assert.equal(errorOf(longest, { nodeIdLength: 20 }), undefined);
+  assert.match(errorOf(longest, { nodeIdLength: 19 }) ?? '', /another length/);
+  const mixed = member(authority, { nodeIds: [nodeId(1), long] }).certificate;
+  for (const nodeIdLength of [16, 20]) {
+    assert.match(errorOf(mixed, { nodeIdLength }) ?? '', /another length/);
+  }
 });
 
 test('refuses bad nodes and reserved Node-IDs', () => {

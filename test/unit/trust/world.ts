@@ -86,6 +86,7 @@ export function config(
     overlayName,
     rootCertificates: roots,
     badNodes: [],
+    nodeIdLength: 16,
     selfSignedPermitted: undefined,
     ...more,
   } as OverlayConfig;
