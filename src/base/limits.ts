@@ -201,6 +201,9 @@ export const limits = {
     credentialRows: 8,
     /** Sources whose failed attempts are counted. */
     failureSources: 10_000,
+    /** Subscriptions to the registrations of users, and those to one user. */
+    subscriptions: 10_000,
+    subscriptionsPerAor: 16,
     /** Targets of one request. */
     targets: 64,
     /** Alternates of one target. */

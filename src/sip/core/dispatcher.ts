@@ -1,6 +1,7 @@
 import type { Flow } from '../../ports/flow.ts';
 import type { Trace } from '../../ports/trace.ts';
 import { type Authenticator, identityRefusal } from '../auth/authenticator.ts';
+import type { RegEvents } from '../events/reg-events.ts';
 import { contactRefusal, isGruu } from '../gruu/checks.ts';
 import type { Gruus } from '../gruu/gruus.ts';
 import { type SipRequest, createResponse } from '../message/message.ts';
@@ -28,6 +29,7 @@ export interface DispatcherDeps {
   readonly redirector: Redirector;
   readonly screen: CallerScreen | undefined;
   readonly gruus: Gruus | undefined;
+  readonly regEvents: RegEvents;
   readonly settings: SipSettings;
   readonly listener: (name: string) => ListenerPolicy;
   readonly refusesNewWork: () => boolean;
@@ -70,6 +72,10 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
 
   function dispatch(transaction: ServerTransaction, routed: RoutedRequest): void {
     const { request: incoming } = routed;
+    if (transaction.flow.listener !== overlayListener && deps.regEvents.serves(routed)) {
+      subscribe(transaction, routed.request);
+      return;
+    }
     const forServer =
       routed.nextRoute === undefined &&
       routed.flowId === undefined &&
@@ -78,6 +84,8 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     if (forServer) {
       if (incoming.method === 'OPTIONS') answerOptions(transaction);
       else if (incoming.method === 'REGISTER') refuse(transaction, sipFailure(403, 'Forbidden'));
+      else if (incoming.method === 'SUBSCRIBE')
+        refuse(transaction, incoming.inDialog ? noSubscription : unknownEvent);
       else refuse(transaction, notServed);
       return;
     }
@@ -222,6 +230,27 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     });
   }
 
+  /** The server itself is the notifier: it asks with 401. */
+  function subscribe(transaction: ServerTransaction, incoming: SipRequest): void {
+    const { flow } = transaction;
+    if (!incoming.inDialog && deps.refusesNewWork()) {
+      shed.add();
+      refuse(transaction, unavailable);
+      return;
+    }
+    let aor: string | undefined;
+    if (settings.auth.challengeRequests) {
+      const { algorithms } = deps.listener(flow.listener);
+      const auth = authenticator.check(incoming, flow, 'registrar', algorithms);
+      if (!auth.ok) {
+        refuse(transaction, auth.failure);
+        return;
+      }
+      aor = auth.account.aor;
+    }
+    deps.regEvents.subscribe(transaction, incoming, aor);
+  }
+
   /** RFC 3261 §11.2. */
   function answerOptions(transaction: ServerTransaction): void {
     transaction.respond(
@@ -231,7 +260,8 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
           ['Accept', 'application/sdp'],
           ['Accept-Encoding', 'identity'],
           ['Accept-Language', 'en'],
-          ['Supported', 'path, outbound'],
+          ['Supported', 'path, outbound, gruu'],
+          ['Allow-Events', 'reg'],
           ...serverHeader,
         ],
       }),
@@ -331,4 +361,9 @@ const countedMethods: ReadonlySet<string> = new Set([
 ]);
 
 const unavailable = sipFailure(503, 'Service Unavailable', [['Retry-After', '5']]);
-const notServed = sipFailure(405, 'Method Not Allowed', [['Allow', 'REGISTER, OPTIONS']]);
+const notServed = sipFailure(405, 'Method Not Allowed', [
+  ['Allow', 'REGISTER, OPTIONS, SUBSCRIBE'],
+]);
+const noSubscription = sipFailure(481, 'Subscription Does Not Exist');
+/** RFC 6665 §4.2.1.1: the events of this server are those of its users. */
+const unknownEvent = sipFailure(489, 'Bad Event', [['Allow-Events', 'reg']]);

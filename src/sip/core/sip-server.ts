@@ -5,6 +5,7 @@ import type { Trace } from '../../ports/trace.ts';
 import type { Accounts } from '../auth/accounts.ts';
 import type { Ban } from '../auth/attempt-guard.ts';
 import { createAuthenticator } from '../auth/authenticator.ts';
+import { createRegEvents } from '../events/reg-events.ts';
 import type { Gruus } from '../gruu/gruus.ts';
 import type { LocationTable } from '../location/location-table.ts';
 import { createArrivals } from '../proxy/arrivals.ts';
@@ -137,6 +138,15 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     },
     layer,
   );
+  const regEvents = createRegEvents({
+    clock,
+    trace,
+    domains,
+    location,
+    hops,
+    layer,
+    gruus: deps.gruus,
+  });
   let stopping = false;
   late.handler = createDispatcher({
     trace,
@@ -148,6 +158,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     redirector: createRedirector({ domains, resolver: deps.resolver, trace }),
     screen: deps.screen,
     gruus: deps.gruus,
+    regEvents,
     settings,
     listener: deps.listener ?? (() => defaultListenerPolicy),
     refusesNewWork: () => stopping || deps.overloaded?.() === true,
@@ -166,6 +177,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     },
     stop(done) {
       stopping = true;
+      regEvents.stop();
       location.flush(done);
     },
     snapshot: () => ({

@@ -52,13 +52,12 @@ export function createPhoneHops(deps: PhoneHopsDeps): HopAddressing {
       const shown = deps.advertised?.(flow);
       const host = bracketed(shown?.host ?? flow.local.address);
       const port = shown?.port ?? flow.local.port;
-      const rport = flow.reliable ? '' : ';rport';
       const place = deps.nextHops?.placeOf(flow);
       const token = tokens.create(place === undefined ? flow.id : nameWithPlace(flow.id, place));
       const rest = `${token}@${host}:${String(port)}`;
       hop = {
         token,
-        via: rport === '' ? { host, port } : { host, port, extraParams: rport },
+        via: { host, port },
         route: `sip:${rest}${transportParam[flow.transport]};lr`,
         secureRoute: `sips:${rest}${flow.transport === 'wss' ? ';transport=ws' : ''};lr`,
       };

@@ -118,7 +118,7 @@ test('[S3261-8.2.1-01] a request for the server itself in a method it does not s
   const rig = createRig();
   const phone = rig.phone('192.0.2.10');
   phone.send(message(phone, { method: 'INVITE', uri: `sip:${domain}` }));
-  assert.equal(phone.response(405).header('Allow'), 'REGISTER, OPTIONS');
+  assert.equal(phone.response(405).header('Allow'), 'REGISTER, OPTIONS, SUBSCRIBE');
 });
 
 test('a stopping server refuses new work and lets calls end', () => {
