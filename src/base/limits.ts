@@ -30,6 +30,12 @@ export const limits = {
     /** The same for DTLS links, whose messages wait for each other (RFC 6940 §6.6.3.1). */
     datagramInitialRtoMs: 500,
     datagramMinimumRtoMs: 100,
+    /**
+     * Messages that may wait on a DTLS link, and how long the last one would wait where that allows
+     * more: what waits longer is given up by its sender, who has sent it again meanwhile.
+     */
+    datagramQueueMessages: 64,
+    datagramQueueMs: 5000,
     /** A link that stopped acknowledging is kept this long after its RTO (RFC 6940 §6.6.5). */
     suspectKeptMs: 30_000,
     /** Time for an Error_Message_Too_Large before the link closes itself. */
@@ -72,6 +78,8 @@ export const limits = {
     globalPaceMs: 5,
     /** Retransmissions of a STUN request (RFC 8489 §6.2.1). */
     rtoMs: 500,
+    /** Checks have little time: their RTO stops doubling here. */
+    checkRtoMaximumMs: 1000,
     requestAttempts: 7,
     lastWaitFactor: 16,
     /** A better pair may still succeed this long after the first direct one, after the first relayed one. */
@@ -94,8 +102,6 @@ export const limits = {
     turnRedirects: 1,
     /** Answers to Binding requests without credentials, per agent. */
     plainAnswersPerSecond: 10,
-    /** Peers in the list of STUN servers. */
-    serverPeers: 1024,
   },
   /** The codec (wire/). */
   wire: {
@@ -231,6 +237,11 @@ export const limits = {
     longestPauseS: 3600,
     /** Calls that wait for a phone to register meanwhile. */
     followedCalls: 20_000,
+    /** Largest request sent in one datagram, and what our Via may add to it. */
+    datagramBytes: 1300,
+    viaBytes: 160,
+    /** UDP neighbours known to take no connections. */
+    datagramsOnly: 4096,
     /** Entries of History-Info or Diversion carried on. */
     historyEntries: 16,
   },
@@ -240,11 +251,6 @@ export const limits = {
     certificateBytes: 16_384,
     nodeIdsPerCertificate: 64,
     /** Certificates kept parsed. */
-    /** Largest request sent in one datagram, and what our Via may add to it. */
-    datagramBytes: 1300,
-    viaBytes: 160,
-    /** UDP neighbours known to take no connections. */
-    datagramsOnly: 4096,
     parsedCertificates: 8192,
     /** Remembered answers to "did this key sign that certificate". */
     issuedByAnswers: 16_384,

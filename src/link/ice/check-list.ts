@@ -109,8 +109,8 @@ export function createCheckList(role: () => IceRole): CheckList {
     },
     next() {
       for (let pair = triggered.shift(); pair !== undefined; pair = triggered.shift()) {
-        // An earlier check of the pair may have been answered meanwhile.
-        if (pair.state === 'waiting') return pair;
+        // An earlier check of the pair may have been answered meanwhile; a nomination is due all the same.
+        if (pair.state === 'waiting' || pair.nominated) return pair;
       }
       return best('waiting') ?? best('frozen');
     },

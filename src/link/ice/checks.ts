@@ -118,6 +118,7 @@ export function createChecks(dependencies: ChecksDependencies): Checks {
           ...roleAttribute(),
         },
         key: far.key,
+        maximumRtoMs: limits.ice.checkRtoMaximumMs,
         transmit: (bytes) => {
           pair.local.base.send(bytes, pair.remote.address);
         },

@@ -21,6 +21,8 @@ export interface OutgoingRequest {
   readonly unsignedErrors?: boolean;
   /** Transmissions, at most limits.ice.requestAttempts. */
   readonly attempts?: number;
+  /** Where the time between transmissions stops doubling (ms). */
+  readonly maximumRtoMs?: number;
   readonly transmit: (bytes: Uint8Array) => void;
 }
 
@@ -64,9 +66,10 @@ export function createStunRequests<Source>(clock: Clock, random: Random): StunRe
   function transmit(id: string, entry: Pending<Source>): void {
     const { request } = entry;
     const last = (request.attempts ?? limits.ice.requestAttempts) - 1;
-    const waitMs =
-      limits.ice.rtoMs *
-      (entry.attempts < last ? 2 ** entry.attempts : Math.min(limits.ice.lastWaitFactor, last + 1));
+    const factor =
+      entry.attempts < last ? 2 ** entry.attempts : Math.min(limits.ice.lastWaitFactor, last + 1);
+    const { maximumRtoMs = Number.POSITIVE_INFINITY } = request;
+    const waitMs = Math.min(limits.ice.rtoMs * factor, maximumRtoMs);
     entry.attempts += 1;
     entry.timer = clock.after('stun-request', waitMs, () => {
       if (entry.attempts > last) {

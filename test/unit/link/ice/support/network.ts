@@ -93,6 +93,8 @@ export interface Network {
   readonly tap: Datagram[];
   /** Drops what it returns true for. */
   drop: (datagram: Datagram) => boolean;
+  /** Delivers a datagram at once, whatever its sender claims to be. */
+  forge(from: TransportAddress, to: TransportAddress, bytes: Uint8Array): void;
   /** Open sockets. */
   readonly sockets: number;
 }
@@ -225,6 +227,7 @@ export function createNetwork(clock: SimulatedClock, options: NetworkOptions = {
     },
     tap,
     drop: () => false,
+    forge: deliver,
     get sockets() {
       let count = outside.size;
       for (const nat of nats.values()) count += nat.inside.size;
