@@ -11,7 +11,8 @@ export type Verdict = 'killed' | 'timeout' | 'survived' | 'not run by any test';
 
 export interface TestFile {
   readonly path: string;
-  readonly tookMs: number;
+  /** Processor time of the file alone, coverage included. */
+  readonly usedMs: number;
   readonly coverage: ReturnType<typeof readCoverage>;
 }
 
@@ -38,7 +39,8 @@ const leftOut = new Set(['test/sim/scenarios.test.ts']);
 
 /** The first process runs tests of about this many milliseconds, each further one twice as many. */
 const firstBatchMs = 1_500;
-const startUpMs = 10_000;
+/** Tests that use more than this and so many times their usual time are taken to be without end. */
+const graceMs = 3_000;
 const slowdown = 4;
 
 /** Runs each test file alone and unchanged: what it covers, how long it takes. One that fails proves nothing. */
@@ -56,7 +58,7 @@ export async function createJudge(
     const ended = await copy.run([relative], 300_000, reports);
     if (ended.isPassed) {
       const coverage = readCoverage(reports, `${copy.path}/`);
-      tests.push({ path: relative, tookMs: ended.tookMs, coverage });
+      tests.push({ path: relative, usedMs: ended.usedMs, coverage });
     } else say(`left out, fails without any change: ${relative}: ${ended.output.slice(0, 400)}`);
     rmSync(reports, { recursive: true });
   }
@@ -70,7 +72,7 @@ export async function createJudge(
       (kills.get(`${mutant.file} ${path}`) ?? 0) + (basename(path) === `${name}.test.ts` ? 1 : 0);
     return tests
       .filter(({ coverage }) => hasRun(coverage.get(mutant.file), mutant.start))
-      .sort((a, b) => (1 + likely(b)) / b.tookMs - (1 + likely(a)) / a.tookMs);
+      .sort((a, b) => (1 + likely(b)) / b.usedMs - (1 + likely(a)) / a.usedMs);
   }
 
   return {
@@ -80,9 +82,9 @@ export async function createJudge(
       if (asked.length === 0) return { verdict: 'not run by any test', by: '' };
       return copy.withMutant(mutant, async () => {
         for (const batch of batches(asked)) {
-          const usualMs = batch.reduce((sum, { tookMs }) => sum + tookMs, 0);
+          const usualMs = batch.reduce((sum, { usedMs }) => sum + usedMs, 0);
           const paths = batch.map(({ path }) => path);
-          const ended = await copy.run(paths, startUpMs + slowdown * usualMs);
+          const ended = await copy.run(paths, graceMs + slowdown * usualMs);
           if (ended.isPassed) continue;
           const key = `${mutant.file} ${killer(ended.output, paths)}`;
           kills.set(key, (kills.get(key) ?? 0) + 1);
@@ -102,7 +104,7 @@ function batches(tests: readonly TestFile[]): TestFile[][] {
   let rest = [...tests];
   for (let wantedMs = firstBatchMs; rest.length > 0; wantedMs *= 2) {
     let sumMs = 0;
-    const end = rest.findIndex(({ tookMs }) => (sumMs += tookMs) > wantedMs);
+    const end = rest.findIndex(({ usedMs }) => (sumMs += usedMs) > wantedMs);
     const count = end === -1 ? rest.length : Math.max(1, end);
     found.push(rest.slice(0, count));
     rest = rest.slice(count);

@@ -14,20 +14,31 @@ import { join } from 'node:path';
 import type { Mutant } from './mutants.ts';
 
 const copied = ['src', 'test', 'scripts', 'bench', 'docs', 'config', 'bin', 'package.json'];
-/** A mutant that builds without end dies of this long before the machine suffers. */
-const heapMb = 1024;
+const nodeOptions = [
+  // A mutant that builds without end dies of this long before the machine suffers.
+  '--max-old-space-size=1024',
+  '--test-reporter=./scripts/mutation/first-failure.ts',
+  '--test-reporter-destination=stdout',
+];
+const limited = 'ulimit -t "$1"; shift; exec "$@"';
+/** How much slower than its processor time a process may be on a busy machine. */
+const wallFactor = 20;
+/** See run-mutant.ts. */
+const idleCode = 3;
 
 export interface Ended {
   readonly isPassed: boolean;
+  /** Used up its processor time, or waited for nothing. */
   readonly isTimedOut: boolean;
-  readonly tookMs: number;
+  /** Processor time of the process. */
+  readonly usedMs: number;
   readonly output: string;
 }
 
 export interface WorkingCopy {
   readonly path: string;
-  /** Runs test files in one process, which ends at the first failure or after `timeoutMs`. */
-  run(files: readonly string[], timeoutMs: number, coverage?: string): Promise<Ended>;
+  /** Runs test files in one process, which ends at the first failure or after `limitMs` of processor time. */
+  run(files: readonly string[], limitMs: number, coverage?: string): Promise<Ended>;
   /** Writes the mutant while `work` runs. */
   withMutant<T>(mutant: Mutant, work: () => Promise<T>): Promise<T>;
   remove(): void;
@@ -44,31 +55,31 @@ export function makeWorkingCopy(root: string): WorkingCopy {
 
   return {
     path,
-    run(files, timeoutMs, coverage) {
-      const startedMs = performance.now();
+    run(files, limitMs, coverage) {
       return new Promise((resolve, reject) => {
-        const args = [`--max-old-space-size=${heapMb}`, 'scripts/mutation/run-mutant.ts', ...files];
-        const child = spawn(process.execPath, args, {
+        const limitS = String(Math.ceil(limitMs / 1_000));
+        const command = [process.execPath, ...nodeOptions, 'scripts/mutation/run-mutant.ts'];
+        const child = spawn('sh', ['-c', limited, 'sh', limitS, ...command, ...files], {
           cwd: path,
           stdio: ['ignore', 'pipe', 'pipe'],
           env: coverage === undefined ? env : { ...process.env, NODE_V8_COVERAGE: coverage },
         });
         let output = '';
-        let isTimedOut = false;
-        const timer = setTimeout(() => {
-          isTimedOut = true;
-          child.kill('SIGKILL');
-        }, timeoutMs);
+        const timer = setTimeout(() => child.kill('SIGKILL'), wallFactor * limitMs);
         for (const stream of [child.stdout, child.stderr]) {
           stream.on('data', (chunk: Buffer) => {
-            if (output.length < 4000) output += chunk.toString();
+            output = (output + chunk.toString()).slice(-4_000);
           });
         }
         child.on('error', reject);
-        child.on('close', (code) => {
+        child.on('close', (code, signal) => {
           clearTimeout(timer);
-          const tookMs = performance.now() - startedMs;
-          resolve({ isPassed: code === 0, isTimedOut, tookMs, output });
+          resolve({
+            isPassed: code === 0,
+            isTimedOut: code === idleCode || signal === 'SIGXCPU' || signal === 'SIGKILL',
+            usedMs: Number(/^used (\d+) ms$/m.exec(output)?.[1] ?? 0),
+            output,
+          });
         });
       });
     },
