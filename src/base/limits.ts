@@ -388,6 +388,8 @@ export const limits = {
     retryMs: 60_000,
     /** Between publications, for peers that lost what they stored. */
     refreshMs: 86_400_000,
+    /** Users whose certificates one box keeps in the overlay. */
+    users: 262_144,
   },
   /** TURN Server Usage. */
   usagesTurn: {
@@ -414,6 +416,8 @@ export const limits = {
     tokens: 1000,
     scopePatterns: 256,
     passwordLength: 256,
+    /** Members of a group that ring together. */
+    groupMembers: 16,
     /** Removed users that followers of the feed can still learn about without a full copy. */
     removedUsers: 10_000,
     /** Changes considered for one page of the feed. */

@@ -256,6 +256,11 @@ export const settingsSchema = {
       limits.overlay.neighborRate.burst,
       'CHORDIAL_NEIGHBOR_BURST',
     ),
+    userCertificatesPerS: positive(
+      'Certificates of users that are stored in the overlay per second, so that others find them by name and Node-ID; 0: none are.',
+      4,
+      'CHORDIAL_USER_CERTIFICATES',
+    ),
     fetchFrom: {
       doc: 'Whom a lookup asks: the responsible peer, or also the holders of its replicas in parallel, taking the newest valid value (slower, but no single storer can hide or roll back a registration).',
       format: ['responsible', 'replicas'],

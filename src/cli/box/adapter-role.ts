@@ -19,6 +19,7 @@ import { createKindRegistry } from '../../storage/kinds.ts';
 import { createCertificateStore } from '../../usages/certificates/certificate-store.ts';
 import { certificateByNodeKind, certificateByUserKind } from '../../usages/certificates/kinds.ts';
 import { createCertificatePublisher } from '../../usages/certificates/publisher.ts';
+import { createUserCertificatePublisher } from '../../usages/certificates/user-publisher.ts';
 import { sipRegistrationKind } from '../../usages/sip/kind.ts';
 import { turnServiceKind } from '../../usages/turn/kind.ts';
 import { bindingAnswer } from '../../wire/stun/binding-answer.ts';
@@ -153,10 +154,22 @@ async function assemble(parts: {
     },
   });
 
+  const certificates = createCertificateStore({ overlay, clock, verifier });
+  const { userCertificatesPerS } = settings.overlay;
+  const userPublisher =
+    userCertificatesPerS === 0
+      ? undefined
+      : createUserCertificatePublisher({
+          clock,
+          trace,
+          certificates,
+          identityFor: (aor) => follower.identityFor(aor),
+          paceMs: 1000 / userCertificatesPerS,
+        });
   const publisher = createCertificatePublisher({
     clock,
     trace,
-    certificates: createCertificateStore({ overlay, clock, verifier }),
+    certificates,
     identity,
   });
   const renewal = createNodeRenewal({
@@ -193,6 +206,7 @@ async function assemble(parts: {
   follower.onIdentity((aor, userIdentity) => {
     overlay.hostIdentity(userIdentity);
     adapter.identityChanged(aor);
+    userPublisher?.add(aor);
   });
   const linked = new Set<NodeId>();
   overlay.onChange((what) => {
@@ -205,6 +219,7 @@ async function assemble(parts: {
     if (what !== 'state' || !overlay.isReady()) return;
     adapter.overlayReady();
     publisher.joined();
+    userPublisher?.joined();
   });
 
   return {
@@ -217,7 +232,9 @@ async function assemble(parts: {
       adapter.start();
       for (const { aor } of follower.accounts.accounts()) {
         const known = follower.identityFor(aor);
-        if (known !== undefined) overlay.hostIdentity(known);
+        if (known === undefined) continue;
+        overlay.hostIdentity(known);
+        userPublisher?.add(aor);
       }
       follower.start(keeper.current().sequence);
       if (keeper.isExpired()) {
@@ -233,6 +250,7 @@ async function assemble(parts: {
     async stop() {
       renewal.stop();
       publisher.stop();
+      userPublisher?.stop();
       home.stopRefresh();
       await new Promise<void>((resolve) => adapter.stop({ retire: false }, resolve));
       await transports.close();
