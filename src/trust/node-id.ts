@@ -27,7 +27,8 @@ export function selfSignedNodeIds(
   if (count === 1) return [nodeIdFromBytes(hash(publicKey).subarray(0, lengthBytes))];
   const nodeIds: NodeId[] = [];
   for (let index = 1; index <= count; index++) {
-    const prefix = Uint8Array.of(index >>> 24, index >>> 16, index >>> 8, index);
+    const prefix = new Uint8Array(4);
+    new DataView(prefix.buffer).setUint32(0, index);
     nodeIds.push(nodeIdFromBytes(hash(concatBytes([prefix, publicKey])).subarray(0, lengthBytes)));
   }
   return nodeIds;
@@ -36,7 +37,8 @@ export function selfSignedNodeIds(
 /** True when every Node-ID of the certificate follows from its key. */
 export function nodeIdsMatchKey(certificate: Certificate, digest: SelfSignedDigest): boolean {
   const { nodeIds, publicKey } = certificate;
-  const lengthBytes = (nodeIds[0]?.length ?? 0) / 2;
-  const expected = selfSignedNodeIds(publicKey, digest, nodeIds.length, lengthBytes);
-  return nodeIds.length > 0 && nodeIds.every((nodeId, i) => nodeId === expected[i]);
+  const [first] = nodeIds;
+  if (first === undefined) return false;
+  const expected = selfSignedNodeIds(publicKey, digest, nodeIds.length, first.length / 2);
+  return nodeIds.every((nodeId, i) => nodeId === expected[i]);
 }

@@ -53,7 +53,7 @@ export function findPath(
     if (issues(verifier, root, certificate)) return success(overlap([certificate, root]));
   }
   for (const middle of chain) {
-    if (middle === certificate || !issues(verifier, middle, certificate)) continue;
+    if (!issues(verifier, middle, certificate)) continue;
     for (const root of roots) {
       if (issues(verifier, root, middle)) return success(overlap([certificate, middle, root]));
     }

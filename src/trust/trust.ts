@@ -262,10 +262,9 @@ export function messagePayload(message: SignedMessage): Uint8Array {
 
 function verifiedKey(certificate: Certificate, signature: Signature, input: Uint8Array): string {
   const { hash, signature: algorithm, signatureValue } = signature;
-  const { length } = signatureValue;
-  const tail = Uint8Array.of(length >>> 8, length, hash, algorithm);
-  const both = concatBytes([input, signatureValue, tail]);
-  return `${certificate.fingerprint}${hexEncode(sha256(both))}`;
+  const both = hexEncode(sha256(concatBytes([input, signatureValue])));
+  // The length tells where the input ends, so that no byte can move from one to the other.
+  return `${certificate.fingerprint}${both} ${signatureValue.length} ${hash} ${algorithm}`;
 }
 
 function bucketOf(
