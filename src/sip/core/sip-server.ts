@@ -14,6 +14,7 @@ import { createProxy } from '../proxy/proxy.ts';
 import type { CallerScreen, HopAddressing, TargetResolver } from '../proxy/targets.ts';
 import { createRedirector } from '../redirect/redirector.ts';
 import type { RegistrationAdmission } from '../registrar/admission.ts';
+import { createNatPinger } from '../registrar/nat-pinger.ts';
 import { createRegistrar } from '../registrar/registrar.ts';
 import {
   type TransactionDeps,
@@ -118,7 +119,9 @@ export function createSipServer(deps: SipServerDeps): SipServer {
       request: (transaction) => late.handler?.request(transaction),
       ack: (ack, flow) => late.handler?.ack(ack, flow),
       strayCancel: (cancel, flow) => late.handler?.strayCancel?.(cancel, flow) === true,
-      strayResponse: (response, flow) => late.handler?.strayResponse(response, flow),
+      strayResponse(response, flow) {
+        if (!pinger.answered(response)) late.handler?.strayResponse(response, flow);
+      },
     },
     ...deps.transactions,
   });
@@ -146,6 +149,17 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     hops,
     layer,
     gruus: deps.gruus,
+  });
+  const pinger = createNatPinger({
+    clock,
+    random: deps.random,
+    trace,
+    domains,
+    location,
+    flows,
+    hops,
+    layer,
+    settings: settings.registrar,
   });
   let stopping = false;
   late.handler = createDispatcher({
@@ -178,6 +192,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     stop(done) {
       stopping = true;
       regEvents.stop();
+      pinger.stop();
       location.flush(done);
     },
     snapshot: () => ({

@@ -280,6 +280,7 @@ function contentDiffers(a: Binding, b: Binding): boolean {
     a.transport !== b.transport ||
     a.direct !== b.direct ||
     a.gruuEpochMs !== b.gruuEpochMs ||
+    a.nat !== b.nat ||
     a.path !== b.path
   );
 }
