@@ -15,6 +15,7 @@ export const tools: readonly Tool[] = [
   { program: 'linphonec', debianPackage: 'linphone-cli' },
   { program: 'chromium', debianPackage: 'chromium' },
   { program: 'svmap', debianPackage: 'sipvicious' },
+  { program: 'turnserver', debianPackage: 'coturn' },
 ];
 
 /** True when the program is on the path. */
