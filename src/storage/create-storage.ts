@@ -254,7 +254,7 @@ export function createStorage(dependencies: StorageDependencies): Storage {
       run(prepareStore(request, 'merge', kinds), certificates, [], done);
     },
     fetch(request) {
-      const answer = answerFetch(request, kinds, table);
+      const answer = answerFetch(request, kinds, table, clock.wallMs());
       if (!answer.ok) return failure(refused(answer.error));
       const { kindResponses, certificates } = answer.value;
       const named: Certificate[] = [];
@@ -265,7 +265,7 @@ export function createStorage(dependencies: StorageDependencies): Storage {
       return success({ answer: { kindResponses }, certificates: named });
     },
     stat(request) {
-      const answer = answerStat(request, kinds, table);
+      const answer = answerStat(request, kinds, table, clock.wallMs());
       return answer.ok ? answer : failure(refused(answer.error));
     },
     find: (request) => success(answerFind(request, kinds, table)),

@@ -45,11 +45,15 @@ interface Answered {
   readonly values: readonly Selected[];
 }
 
-/** A Fetch answer's parts; the certificates are those that the values name. */
+/**
+ * A Fetch answer's parts; the certificates are those that the values name. A value whose certificate
+ * has expired at `wallMs` is not shown any more, although it is still there (§5.1).
+ */
 export function answerFetch(
   request: FetchReq,
   kinds: KindRegistry,
   table: Table,
+  wallMs: number,
 ): Outcome<
   {
     readonly kindResponses: readonly { kind: KindId; generation: bigint; values: Uint8Array }[];
@@ -57,7 +61,7 @@ export function answerFetch(
   },
   StorageError
 > {
-  const selected = select(request, kinds, table);
+  const selected = select(request, kinds, table, wallMs);
   if (!selected.ok) return selected;
   const certificates = new Set<string>();
   const kindResponses = selected.value.map(({ kind, model, generation, values }) => {
@@ -79,8 +83,9 @@ export function answerStat(
   request: FetchReq,
   kinds: KindRegistry,
   table: Table,
+  wallMs: number,
 ): Outcome<StatAns, StorageError> {
-  const selected = select(request, kinds, table);
+  const selected = select(request, kinds, table, wallMs);
   if (!selected.ok) return selected;
   const kindResponses = selected.value.map(({ kind, model, generation, values }) => {
     const codec = storedMetaData(model);
@@ -127,7 +132,10 @@ function select(
   request: FetchReq,
   kinds: KindRegistry,
   table: Table,
+  wallMs: number,
 ): Outcome<readonly Answered[], StorageError> {
+  const isShown = ({ certificates }: ValueRecord): boolean =>
+    certificates.every((one) => (table.certificate(one)?.notAfterMs ?? Infinity) >= wallMs);
   const seen = new Set<KindId>();
   const unknown: KindId[] = [];
   const known: { specifier: StoredDataSpecifier; definition: KindDefinition }[] = [];
@@ -144,7 +152,7 @@ function select(
   const resource = table.get(request.resource);
   const answers: Answered[] = [];
   for (const { specifier, definition } of known) {
-    const answer = answerOne(specifier, definition, resource);
+    const answer = answerOne(specifier, definition, resource, isShown);
     if (!answer.ok) return answer;
     answers.push(answer.value);
   }
@@ -155,6 +163,7 @@ function answerOne(
   specifier: StoredDataSpecifier,
   { kind, dataModel: model }: KindDefinition,
   resource: Resource | undefined,
+  isShown: (value: ValueRecord) => boolean,
 ): Outcome<Answered, StorageError> {
   const wanted = tryDecode(selection(model), specifier.selection);
   if (!wanted.ok) return failure(invalid(`specifier: ${String(wanted.error)}`));
@@ -166,7 +175,7 @@ function answerOne(
   const record = stored?.model === model ? stored : undefined;
   const generation = record?.generation ?? 0n;
   const isCurrent = specifier.generation !== 0n && specifier.generation === generation;
-  const values = isCurrent ? [] : valuesOf(model, wanted.value, record);
+  const values = isCurrent ? [] : valuesOf(model, wanted.value, record, isShown);
   return success({ kind, model, generation, values });
 }
 
@@ -174,15 +183,21 @@ function valuesOf(
   model: DataModel,
   wanted: Selection,
   record: KindRecord | undefined,
+  isShown: (value: ValueRecord) => boolean,
 ): readonly Selected[] {
-  const at = (place: Place): Selected => ({ place, record: record?.values.get(placeKey(place)) });
+  const at = (place: Place): Selected => {
+    const value = record?.values.get(placeKey(place));
+    return { place, record: value !== undefined && isShown(value) ? value : undefined };
+  };
   switch (model) {
     case 'SINGLE':
       return [at({})];
     case 'DICTIONARY': {
       const keys = wanted.keys ?? [];
       if (keys.length > 0) return distinct(keys).map((key) => at({ key }));
-      return [...(record?.values.values() ?? [])].map((value) => ({ place: {}, record: value }));
+      return [...(record?.values.values() ?? [])]
+        .filter(isShown)
+        .map((value) => ({ place: {}, record: value }));
     }
     case 'ARRAY': {
       const length = arrayLength(record);

@@ -372,3 +372,23 @@ test('[R6940-11.1-60] the values of Kinds that are discarded go, on disk too; ot
   assert.deepEqual(texts(again, singleKind), []);
   assert.equal(texts(again, arrayKind).length, 1);
 });
+
+test('[R6940-5.1-01] a value whose certificate has expired is not shown, although it is still there', () => {
+  const world = createWorld();
+  const notAfterMs = startMs + 60_000;
+  const brief = member('alice@overlay.example.org', [node('b1')], { notAfterMs });
+  const key = { kind: dictionaryKind, lifetime: 1000 };
+  storeOne(world, { ...key, text: 'lasting' });
+  storeOne(world, { ...key, identity: brief, text: 'brief' });
+  storeOne(world, { kind: singleKind, lifetime: 1000, identity: brief });
+  storeOne(world, { kind: arrayKind, lifetime: 1000, identity: brief, index: 0 });
+  world.clock.advance(60_000);
+  assert.deepEqual(texts(world, dictionaryKind).toSorted(), ['brief', 'lasting']);
+  world.clock.advance(1);
+  assert.deepEqual(texts(world, dictionaryKind), ['lasting']);
+  assert.deepEqual(texts(world, singleKind), []);
+  assert.deepEqual(texts(world, arrayKind), []);
+  assert.equal(world.storage.figures().values, 4, 'nothing was purged');
+  const shown = fetch(world, dictionaryKind);
+  assert.equal(shown.certificates.length, 1, 'nor is its certificate sent');
+});
