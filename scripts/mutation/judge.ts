@@ -26,12 +26,9 @@ export interface Judge {
 
 /** Test folders beside test/unit/FOLDER and test/vectors that exercise a folder. */
 const further: Readonly<Record<string, readonly string[]>> = {
-  overlay: ['test/unit/topology', 'test/sim'],
-  storage: ['test/unit/overlay'],
-  topology: ['test/unit/overlay', 'test/sim'],
-  trust: ['test/unit/overlay'],
-  wire: ['test/unit/trust', 'test/unit/storage'],
-  link: ['test/unit/overlay'],
+  overlay: ['test/sim'],
+  topology: ['test/sim'],
+  wire: ['test/unit/trust'],
 };
 
 /** Long simulations, left out: their time would be paid for every survivor. */
