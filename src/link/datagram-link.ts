@@ -147,6 +147,16 @@ export function createDatagramLink(dependencies: DatagramLinkDependencies): Link
     else timer = clock.after('link-gap', waitMs, sendFirst);
   }
 
+  /** Where messages wait for each other, a long queue only delays what others could carry. */
+  function hasRoom(length: number): boolean {
+    const { unacknowledgedMessages, bufferedBytes, datagramQueueMessages, datagramQueueMs } =
+      limits.link;
+    if (queue.length >= unacknowledgedMessages || queuedBytes + length > bufferedBytes)
+      return false;
+    if (queue.length < datagramQueueMessages) return true;
+    return rto.rttMs !== undefined && queue.length * (rto.rttMs + gapMs) < datagramQueueMs;
+  }
+
   function receive(datagram: Uint8Array): void {
     const decoded = attempt(() => decodeFrame(datagram));
     if (!decoded.ok) {
@@ -223,10 +233,7 @@ export function createDatagramLink(dependencies: DatagramLinkDependencies): Link
     send(message, done, rest = emptyBytes) {
       if (closing) return false;
       const length = message.length + rest.length;
-      if (
-        queue.length >= limits.link.unacknowledgedMessages ||
-        queuedBytes + length > limits.link.bufferedBytes
-      ) {
+      if (!hasRoom(length)) {
         count.full.add();
         return false;
       }

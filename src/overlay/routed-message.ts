@@ -35,6 +35,13 @@ export function isResponse(message: Pick<RoutedMessage, 'header' | 'body'>): boo
   return kind === 'answer' || kind === 'error';
 }
 
+/** How often the message has passed that node, as far as its Via List tells (§6.1.2). */
+export function timesPassed(nodeId: NodeId, { viaList }: ForwardingHeader): number {
+  let times = 0;
+  for (const via of viaList) if (via.type === 'node' && via.nodeId === nodeId) times++;
+  return times;
+}
+
 /**
  * The way back: the neighbor a request came from, then its Via List reversed (§6.1.2, §6.2.2, A-01).
  * What a request went round in a circle is cut out, because a Destination List names nobody twice

@@ -27,6 +27,7 @@ import {
   headerForNextHop,
   isResponse,
   peekMessageCode,
+  timesPassed,
   type RoutedMessage,
 } from './routed-message.ts';
 import { createRouting, type RoutingDependencies } from './routing.ts';
@@ -106,6 +107,8 @@ export function createRouter(dependencies: RouterDependencies): Router {
     } else if (header.viaList.length >= limits.destinationListEntries) {
       // Neither another hop nor the way back would fit.
       dropped('via-list').add();
+    } else if (timesPassed(dependencies.self, header) > mostReturns) {
+      dropped('loop').add();
     } else if (hasDuplicates(header.destinationList, destinationKey)) {
       dropped('duplicate-destination').add();
       const text = 'an entry of the Destination List occurs twice';
@@ -254,6 +257,11 @@ function decodeHeaderOnly(prefix: Uint8Array): DecodedHeader {
   return decodeHeader(header);
 }
 
+/**
+ * A request may come back once: one that was put through another node, and one whose next hop fell
+ * silent. Whatever comes again is in a loop of tables that do not agree.
+ */
+const mostReturns = 1;
 const versionOffset = 10;
 const lengthOffset = 16;
 const listLengthsOffset = 32;

@@ -7,7 +7,7 @@ import type { NodeId, ResourceId } from '../base/ids.ts';
 import type { NextHop } from '../topology/plugin.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 import type { LinkEntry } from './link-table.ts';
-import { isResponse, type RoutedMessage } from './routed-message.ts';
+import { isResponse, timesPassed, type RoutedMessage } from './routed-message.ts';
 import type { ViaLists } from './via-lists.ts';
 
 export type Decision =
@@ -144,19 +144,24 @@ export function createRouting(dependencies: RoutingDependencies): Routing {
   }
 
   /**
-   * Asks the topology for a next hop with a usable link. After a failure the nodes that the request
-   * has already visited are left out too, so that rerouting never sends it in circles.
+   * Asks the topology for a next hop with a usable link. After a failure, and for a request that is
+   * here again, the nodes that it has already visited are left out too: they would return it.
    */
   function viaTopology(
     message: RoutedMessage,
     target: NodeId | ResourceId,
     tried: ReadonlySet<NodeId> | undefined,
   ): LinkEntry | 'self' | undefined {
-    let exclude = tried === undefined ? undefined : visited(message, tried);
+    const goesStraight = tried === undefined && timesPassed(self, message.header) === 0;
+    let exclude = goesStraight ? undefined : visited(message, tried ?? noNodes);
     let fallback: LinkEntry | undefined;
     for (let i = 0; i < limits.overlay.routeAttempts; i++) {
       const next = dependencies.nextHop(target, exclude);
-      if (next.kind === 'self') return 'self';
+      if (next.kind === 'self') {
+        // Nobody has failed, so the range of a visited node is still that node's.
+        const isOurs = goesStraight || tried !== undefined || isHere(target);
+        return isOurs ? 'self' : undefined;
+      }
       if (next.kind === 'none') break;
       const entry = link(next.nodeId);
       if (entry !== undefined && !entry.link.suspect) return entry;
@@ -169,6 +174,10 @@ export function createRouting(dependencies: RoutingDependencies): Routing {
     if (message.from !== undefined) return undefined;
     const bootstrap = dependencies.bootstrapPeer();
     return bootstrap === undefined || tried?.has(bootstrap) === true ? undefined : link(bootstrap);
+  }
+
+  function isHere(target: NodeId | ResourceId): boolean {
+    return dependencies.nextHop(target).kind === 'self';
   }
 
   return { decide };

@@ -222,9 +222,9 @@ test('a message above max-message-size is reported, then the link closes', () =>
   assert.equal(connection.closeReason, 'message above max-message-size');
 });
 
-test('the queue is bounded', () => {
+test('the queue is bounded, in messages and bytes', () => {
   const { link, trace } = scene();
-  for (let i = 0; i < limits.link.unacknowledgedMessages; i++) assert.ok(link.send(ascii('x')));
+  for (let i = 0; i < limits.link.datagramQueueMessages; i++) assert.ok(link.send(ascii('x')));
   assert.equal(link.send(ascii('x')), false);
   assert.equal(trace.count('link_events_total', 'refused-queue-full'), 1);
   const large = scene().link;
@@ -232,6 +232,17 @@ test('the queue is bounded', () => {
   assert.ok(large.send(half));
   assert.ok(large.send(half.subarray(1), undefined, Uint8Array.of(1)));
   assert.equal(large.send(ascii('x')), false);
+});
+
+test('a fast path may hold a longer queue, a slow one not', () => {
+  const room = (stunRttMs: number): number => {
+    const { link } = scene({ stunRttMs });
+    let count = 0;
+    while (link.send(ascii('x'))) count++;
+    return count;
+  };
+  assert.equal(room(10), limits.link.datagramQueueMs / 20);
+  assert.equal(room(300), limits.link.datagramQueueMessages);
 });
 
 test('[R6940-6.6.6-01] without ICE there is nothing but frames on the link, and silence when idle', () => {

@@ -25,7 +25,7 @@ interface Scene {
   readonly linkTo: (digit: string, suspect?: boolean) => LinkEntry;
 }
 
-function scene(next: (target: string) => NextHop): Scene {
+function scene(next: (target: string, exclude?: ReadonlySet<NodeId>) => NextHop): Scene {
   const links = new Map<NodeId, LinkEntry>();
   const sent: Scene['sent'] = [];
   const asked: string[] = [];
@@ -35,9 +35,9 @@ function scene(next: (target: string) => NextHop): Scene {
     trace: silentTrace,
     config: () => testConfig,
     link: (nodeId) => links.get(nodeId),
-    nextHop(target) {
+    nextHop(target, exclude) {
       asked.push(target);
-      return next(target);
+      return next(target, exclude);
     },
     bootstrapPeer: () => undefined,
     isHosted: () => false,
@@ -98,6 +98,13 @@ function inTransit(...destinationList: Destination[]): Uint8Array {
   return Buffer.concat([encodeHeader({ ...header, destinationList }, body.length), body]);
 }
 
+/** A message for the resource that has passed these nodes. */
+function hereAgain(...passed: string[]): Uint8Array {
+  const destinationList: Destination[] = [{ type: 'resource', resource }];
+  const viaList = passed.map(node);
+  return Buffer.concat([encodeHeader({ ...header, viaList, destinationList }, body.length), body]);
+}
+
 const towards = (digit: string) => (): NextHop => ({ kind: 'node', nodeId: id(digit) });
 
 test('[R6940-6.2.1-05] [R6940-6.2.1-02] own and foreign messages ask the topology once and take its next hop', () => {
@@ -153,4 +160,32 @@ test('a link that has stopped acknowledging is passed by', () => {
   linkTo('c', true);
   router.send(own(node('c')));
   assert.equal(sent[0]?.to, id('b'));
+});
+
+test('a request that is here again takes another way than before', () => {
+  const { router, sent, linkTo } = scene((_, exclude) =>
+    towards(exclude?.has(id('b')) === true ? 'e' : 'b')(),
+  );
+  for (const digit of ['b', 'e']) linkTo(digit);
+  router.receive(linkTo('d'), hereAgain('c', 'a', 'b'));
+  assert.deepEqual(
+    sent.map(({ to }) => to),
+    [id('e')],
+  );
+});
+
+test('a request that is here for the third time is in a loop and ends', () => {
+  const { router, sent, delivered, linkTo } = scene(towards('e'));
+  linkTo('e');
+  router.receive(linkTo('d'), hereAgain('a', 'b', 'a', 'b'));
+  assert.deepEqual([sent, delivered], [[], []]);
+});
+
+test('the range of a node that has returned a request does not become ours', () => {
+  const { router, sent, delivered, linkTo } = scene((_, exclude) =>
+    exclude === undefined ? towards('b')() : { kind: 'self' },
+  );
+  linkTo('b');
+  router.receive(linkTo('d'), hereAgain('a', 'b'));
+  assert.deepEqual([sent, delivered], [[], []]);
 });
