@@ -7,6 +7,8 @@ import type { Flow, FlowTarget, StreamFramer } from '../ports/flow.ts';
 import type { TransportAddress } from '../ports/connection.ts';
 import { familyOf, listenError, plainAddress } from './sip-addresses.ts';
 import type { ConnectionTable } from './sip-connections.ts';
+import { checkSipServer } from './sip-identities.ts';
+import { createTlsContexts, type SipTls } from './sip-tls.ts';
 import type { SipListener } from './sip-transports.ts';
 
 const pong = Buffer.from('\r\n');
@@ -29,6 +31,8 @@ export interface SipStreamServer {
   readonly listener: SipListener;
   start(): Promise<void>;
   close(): Promise<void>;
+  /** Absent where there is no TLS. */
+  readonly useTls?: (settings: SipTls) => void;
 }
 
 export function createSipStreamServer(deps: StreamDeps, wanted: SipListener): SipStreamServer {
@@ -45,13 +49,8 @@ export function createSipStreamServer(deps: StreamDeps, wanted: SipListener): Si
       listener.transport === 'tcp' ? targetKey({ transport: 'tcp', ...remote }) : undefined;
     adoptSocket(deps, socket, listener, remote, target, 'server');
   };
-  const server =
-    wanted.transport === 'tls'
-      ? tls.createServer(
-          { ...wanted.tls, requestCert: wanted.tls?.ca !== undefined, rejectUnauthorized: false },
-          accept,
-        )
-      : net.createServer(accept);
+  const secured = wanted.transport === 'tls' ? secure(wanted, accept) : undefined;
+  const server = secured?.server ?? net.createServer(accept);
   const refusedHandshakes = table.trace.counter('sip_tls_handshake_errors_total');
   server.on('tlsClientError', () => {
     refusedHandshakes.add();
@@ -67,6 +66,21 @@ export function createSipStreamServer(deps: StreamDeps, wanted: SipListener): Si
         listener = { ...wanted, port };
       }),
     close,
+    ...(secured === undefined ? {} : { useTls: secured.useTls }),
+  };
+}
+
+function secure(
+  wanted: SipListener,
+  accept: (socket: tls.TLSSocket) => void,
+): { readonly server: net.Server; readonly useTls: (settings: SipTls) => void } {
+  const contexts = createTlsContexts(wanted.tls);
+  const server = tls.createServer(contexts.options, accept);
+  return {
+    server,
+    useTls: (settings) => {
+      contexts.use(server, settings);
+    },
   };
 }
 
@@ -131,7 +145,11 @@ export function connectStream(
     target.host === undefined || net.isIP(target.host) !== 0 ? {} : { servername: target.host };
   const socket =
     target.transport === 'tls'
-      ? tls.connect({ host, port, ...from, ...servername, ...tlsClient })
+      ? tls.connect({
+          ...{ host, port, ...from, ...servername, ...tlsClient },
+          checkServerIdentity: (_name, certificate) =>
+            checkSipServer(target.host ?? host, certificate),
+        })
       : net.connect({ host, port, ...from });
   const settle = (outcome: Outcome<Flow>): void => {
     clearTimeout(timer);

@@ -15,6 +15,7 @@ import { createConnectionTable } from './sip-connections.ts';
 import type { ConnectionLimits } from './sip-connections.ts';
 import { connectStream, createSipStreamServer, targetKey } from './sip-stream.ts';
 import type { SipStreamServer, TlsClientSettings } from './sip-stream.ts';
+import type { SipTls } from './sip-tls.ts';
 import { createSipUdpSocket } from './sip-udp.ts';
 import type { SipUdpSocket, StunHandler } from './sip-udp.ts';
 import { createSipWebSocketServer } from './sip-websocket.ts';
@@ -32,8 +33,8 @@ export interface SipListener {
   readonly address: string;
   /** 0 lets the system choose. */
   readonly port: number;
-  /** PEM; needed for tls and wss. With `ca`, clients are asked for a certificate. */
-  readonly tls?: { readonly key: string; readonly cert: string; readonly ca?: string };
+  /** Needed for tls and wss. */
+  readonly tls?: SipTls;
 }
 
 export interface SipTransportsOptions {
@@ -54,6 +55,8 @@ export interface SipTransports {
   /** Closes connections once what was sent is out, then the listeners. */
   close(): Promise<void>;
   readonly opener: FlowOpener;
+  /** New certificates for the TLS and WSS listeners. Throws when key and certificate do not fit. */
+  useTls(settings: SipTls): void;
   /** The listeners with the ports the system chose; complete after `start`. */
   readonly bound: readonly SipListener[];
 }
@@ -152,6 +155,9 @@ export function createSipTransports(options: SipTransportsOptions): SipTransport
       throw failed.reason as Error;
     },
     close,
+    useTls(settings) {
+      for (const server of servers) server.useTls?.(settings);
+    },
     opener: {
       open(target, done) {
         const outcome = openNow(target);

@@ -10,6 +10,7 @@ import { plainAddress } from './sip-addresses.ts';
 import type { ConnectionTable } from './sip-connections.ts';
 import { closer, listen } from './sip-stream.ts';
 import type { SipStreamServer } from './sip-stream.ts';
+import { createTlsContexts, type SipTls } from './sip-tls.ts';
 import type { SipListener } from './sip-transports.ts';
 
 /** A WS or WSS listener: subprotocol `sip`, one message in each WebSocket message. RFC 7118. */
@@ -18,8 +19,8 @@ export function createSipWebSocketServer(
   wanted: SipListener,
 ): SipStreamServer {
   let listener = wanted;
-  const server =
-    wanted.transport === 'wss' ? https.createServer({ ...wanted.tls }) : http.createServer();
+  const secured = wanted.transport === 'wss' ? secure(wanted) : undefined;
+  const server = secured?.server ?? http.createServer();
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.sipMessage.headerBytes + limits.sipMessage.bodyBytes,
@@ -56,6 +57,21 @@ export function createSipWebSocketServer(
       for (const client of sockets.clients) client.terminate();
       server.closeAllConnections();
       return close();
+    },
+    ...(secured === undefined ? {} : { useTls: secured.useTls }),
+  };
+}
+
+function secure(wanted: SipListener): {
+  readonly server: https.Server;
+  readonly useTls: (settings: SipTls) => void;
+} {
+  const contexts = createTlsContexts(wanted.tls);
+  const server = https.createServer(contexts.options);
+  return {
+    server,
+    useTls: (settings) => {
+      contexts.use(server, settings);
     },
   };
 }
