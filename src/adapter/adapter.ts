@@ -38,6 +38,7 @@ import type { AdapterDomains } from './domains.ts';
 import { createAdapterGruus } from './gruus.ts';
 import { createIdentityScreen } from './identity-screen.ts';
 import type { UnprovedCallerPolicy } from './identity-screen.ts';
+import { createForwarding } from './forwarding.ts';
 import { createKeyring } from './keys.ts';
 import { createOverlayFlows } from './overlay-flows.ts';
 import { createPublisher } from './publisher.ts';
@@ -189,6 +190,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       ...(deps.outside === undefined ? {} : { nextHops: outsideHops(deps.outside) }),
     }),
   });
+  const forwarding = createForwarding({ accounts: deps.accounts });
   const publisher = createPublisher({
     overlay,
     location,
@@ -197,6 +199,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     random,
     trace,
     identityFor: (aor) => deps.identityFor(aor),
+    forwarding,
     acceptsAor: (aor) => domains.filter().acceptsAor(aor),
   });
   const resolver = createResolver({
@@ -209,6 +212,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     lookup,
     flows,
     hops,
+    forwarding,
     missing: (aor) => publisher.noticeMissing(aor),
     ...(settings.resolver === undefined ? {} : { settings: settings.resolver }),
   });
@@ -222,6 +226,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     flows: deps.opener,
     hops,
     resolver,
+    diversions: forwarding,
     admission: publisher.admission,
     gruus,
     screen: createIdentityScreen({
@@ -287,7 +292,10 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       if (isLoaded) for (const aor of [...location.aors()]) dropDisabled(aor);
       publisher.start();
       unfollow = deps.accounts.onChange((change) => {
-        dropDisabled(change.kind === 'set' ? change.account.aor : change.aor);
+        const aor = change.kind === 'set' ? change.account.aor : change.aor;
+        dropDisabled(aor);
+        // Its forwarding rules may ask for another record.
+        publisher.identityChanged(aor);
       });
     },
     stop(options, done) {

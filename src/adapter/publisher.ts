@@ -21,10 +21,12 @@ import {
   recordLifetimeS,
   registrationEntry,
   resourceOfAor,
+  routeTo,
   sipRegistrationKindId,
 } from '../usages/sip/registration.ts';
 import type { Registration } from '../usages/sip/registration.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
+import type { AdapterForwarding } from './forwarding.ts';
 import { createConfirmer } from './confirmer.ts';
 import { createDueQueue } from './due-queue.ts';
 import type { PublicationState, PublishedRecord, Publisher } from './publication.ts';
@@ -39,6 +41,8 @@ export interface PublisherDeps {
   readonly trace: Trace;
   /** The user identity at this adapter, `undefined` while it is not enrolled. */
   identityFor(aor: string): Identity | undefined;
+  /** Absent: nobody forwards. */
+  readonly forwarding?: Pick<AdapterForwarding, 'alwaysOf' | 'hasRules'>;
   /** RFC 7904 §3.3: checked before a Store is issued. */
   acceptsAor(aor: string): boolean;
 }
@@ -49,6 +53,9 @@ const unannouncedMs = 600_000;
 const retireMs = 8000;
 /** After a Store that a REGISTER waited for: should the REGISTER fail after all, the record goes again. */
 const admittedMs = 5000;
+
+/** What a record says while no phone is there to speak for itself. */
+const anyPhone = { sip: true, sips: true, q: 1000, instance: undefined, parameters: '' };
 
 interface Entry {
   readonly aor: string;
@@ -130,7 +137,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       queue.plan(entry, unannouncedMs * (0.5 + randomUnit(random) / 2));
       return false;
     }
-    const desired = registrationFor(entry.aor, bindings, overlay.address());
+    const desired = desiredFor(entry, bindings);
     if (identity === undefined || key === undefined || desired === undefined) {
       return withdraw(entry, identity, release);
     }
@@ -143,6 +150,22 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     }
     publish(entry, desired, hash, identity, key, bindings, release);
     return true;
+  }
+
+  /**
+   * A user who forwards always is found at the other place; while there are other rules this adapter,
+   * which had the phones last, stays the place that applies them (DESIGN §4.7).
+   */
+  function desiredFor(entry: Entry, bindings: readonly Binding[]): Registration | undefined {
+    const { aor } = entry;
+    const stays = !retiring && entry.published !== undefined;
+    const ruled = deps.forwarding?.hasRules(aor) === true && (bindings.length > 0 || stays);
+    if (!ruled) return registrationFor(aor, bindings, overlay.address());
+    const always = deps.forwarding?.alwaysOf(aor);
+    if (always !== undefined && !always.startsWith('tel:')) return { type: 'uri', uri: always };
+    return (
+      registrationFor(aor, bindings, overlay.address()) ?? routeTo(overlay.address(), [anyPhone])
+    );
   }
 
   /** Milliseconds until half of the record's life is over (a little later, by chance); 0 = store now. */

@@ -26,6 +26,7 @@ import { arrangePlaces } from '../usages/sip/instances.ts';
 import type { Place } from '../usages/sip/instances.ts';
 import type { Resolution, ResolvedRoute, SipLookup } from '../usages/sip/lookup.ts';
 import type { Destination } from '../wire/reload/destination.ts';
+import type { AdapterForwarding } from './forwarding.ts';
 import { unreachableNode } from './addressing.ts';
 import type { OverlayFlows } from './overlay-flows.ts';
 
@@ -39,6 +40,8 @@ export interface ResolverDeps {
   readonly lookup: SipLookup;
   readonly flows: Pick<OverlayFlows, 'open'>;
   readonly hops: Pick<HopAddressing, 'openRoute'>;
+  /** Absent: nobody forwards. */
+  readonly forwarding?: Pick<AdapterForwarding, 'alwaysOf' | 'groupOf'>;
   /** The overlay does not show our own record of this AOR. */
   missing(aor: string): void;
   readonly settings?: Partial<ResolverSettings>;
@@ -68,6 +71,11 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
   const unanswered = deps.trace.counter('sip_lookups_total', { result: 'unanswered' });
 
   function resolve(context: ResolveContext, sink: TargetSink): () => void {
+    return resolveFrom(context, sink, new Set(context.aor === undefined ? [] : [context.aor]));
+  }
+
+  /** `seen`: users whose rules led here; rules in a circle end with the first of them. */
+  function resolveFrom(context: ResolveContext, sink: TargetSink, seen: Set<string>): () => void {
     const { aor, request } = context;
     if (aor === undefined) return outside(context, sink);
     const sips = isSips(request.uri);
@@ -79,7 +87,59 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       sink.done(absence(aor));
       return nothing;
     }
+    const elsewhere = placesInstead(aor);
+    if (elsewhere !== undefined) return toPlaces(elsewhere, aor, context, sink, seen);
     return search(aor, context, locals, sink);
+  }
+
+  /** Where a user's calls go instead of to phones of its own (DESIGN §4.7). */
+  function placesInstead(aor: string): readonly string[] | undefined {
+    const always = deps.forwarding?.alwaysOf(aor);
+    return always === undefined ? deps.forwarding?.groupOf(aor) : [always];
+  }
+
+  function toPlaces(
+    places: readonly string[],
+    owner: string,
+    context: ResolveContext,
+    sink: TargetSink,
+    seen: Set<string>,
+  ): () => void {
+    const scheme = isSips(context.request.uri) ? 'sips' : 'sip';
+    const fresh = places.filter((place) => !seen.has(place));
+    const stops: (() => void)[] = [];
+    let open = fresh.length;
+    let absent: SipFailure | undefined;
+    if (open === 0 || seen.size > limits.sipRoles.redirections) {
+      sink.done(unavailable);
+      return nothing;
+    }
+    for (const place of fresh) seen.add(place);
+    for (const place of fresh) {
+      const isUri = /^(?:sips?|tel):/i.test(place);
+      const uri = isUri ? place : `${scheme}:${escapeUser(place)}`;
+      const request = context.request.edit().setUri(uri).build();
+      // Whoever calls, the user who forwards answers for where the call goes.
+      const moved = { ...context, request, authenticatedAor: owner };
+      stops.push(
+        resolveFrom(
+          { ...moved, aor: isUri ? undefined : place },
+          {
+            targets: (found) => {
+              sink.targets(found);
+            },
+            done(failure) {
+              absent ??= failure;
+              if (--open === 0) sink.done(absent);
+            },
+          },
+          seen,
+        ),
+      );
+    }
+    return () => {
+      for (const stop of stops) stop();
+    };
   }
 
   function search(

@@ -160,6 +160,12 @@ function accountRoutes(app: Hono, withAuthority: WithAuthority): void {
       answer(context, await authority.setEnabled(user(context), true)),
     ),
   );
+  app.post(
+    '/api/users/:name/forwarding',
+    withAuthority(async (context, authority) =>
+      answer(context, await authority.setForwarding(user(context), await jsonBody(context))),
+    ),
+  );
   app.delete(
     '/api/users/:name',
     withAuthority(async (context, authority) =>

@@ -21,6 +21,7 @@ export interface AuthorityAdmin {
   addUser(name: string, password: string): Promise<Outcome<object>>;
   setPassword(name: string, password: string): Promise<Outcome<object>>;
   setEnabled(name: string, enabled: boolean): Promise<Outcome<object>>;
+  setForwarding(name: string, change: Readonly<Record<string, unknown>>): Promise<Outcome<object>>;
   removeUser(name: string): Promise<Outcome<object>>;
   listUsers(): readonly object[];
   createToken(options: {

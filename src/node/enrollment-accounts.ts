@@ -3,6 +3,7 @@ import { limits } from '../base/limits.ts';
 import { failure, success } from '../base/outcome.ts';
 import type { Outcome } from '../base/outcome.ts';
 import { utf8Decode, utf8Encode } from '../base/text.ts';
+import { readForwarding } from '../ports/accounts.ts';
 import type { Account, AccountChange, AccountDirectory, FeedPage } from '../ports/accounts.ts';
 import type { Store, StoreOperation } from '../ports/store.ts';
 
@@ -131,7 +132,8 @@ function sameAccount(a: Account, b: Account): boolean {
     a.ha1Md5 === b.ha1Md5 &&
     a.ha1Sha256 === b.ha1Sha256 &&
     a.ha1Md5AtDomain === b.ha1Md5AtDomain &&
-    a.ha1Sha256AtDomain === b.ha1Sha256AtDomain
+    a.ha1Sha256AtDomain === b.ha1Sha256AtDomain &&
+    JSON.stringify(a.forwarding) === JSON.stringify(b.forwarding)
   );
 }
 
@@ -146,6 +148,7 @@ function readAccount(value: unknown): Account | undefined {
     typeof ha1Md5 === 'string' &&
     typeof ha1Sha256 === 'string';
   if (!valid) return undefined;
+  const forwarding = readForwarding(fields['forwarding']);
   return {
     aor,
     digestUserName,
@@ -154,6 +157,7 @@ function readAccount(value: unknown): Account | undefined {
     ha1Sha256,
     ...(typeof ha1Md5AtDomain === 'string' ? { ha1Md5AtDomain } : {}),
     ...(typeof ha1Sha256AtDomain === 'string' ? { ha1Sha256AtDomain } : {}),
+    ...(forwarding === undefined ? {} : { forwarding }),
   };
 }
 

@@ -15,6 +15,42 @@ export interface Account {
    */
   readonly ha1Md5AtDomain?: string;
   readonly ha1Sha256AtDomain?: string;
+  /** Absent: the user's phones ring. */
+  readonly forwarding?: Forwarding;
+}
+
+/**
+ * What is done with a user's calls. Places are an AOR without scheme for users of the overlay, else a
+ * sip, sips or tel URI.
+ */
+export interface Forwarding {
+  readonly always?: string;
+  readonly busy?: string;
+  readonly noAnswer?: string;
+  /** Seconds of ringing before `noAnswer` counts, 1..180; absent: 20. */
+  readonly noAnswerAfterS?: number;
+  /** No phone can be reached. */
+  readonly unregistered?: string;
+  /** Callers get "busy" at once. */
+  readonly doNotDisturb?: boolean;
+  /** All of these ring instead of phones of the user's own. */
+  readonly group?: readonly string[];
+}
+
+/** Forwarding rules as they come in JSON; `undefined` when they are none. */
+export function readForwarding(value: unknown): Forwarding | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const found: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value)) {
+    const isPlace = ['always', 'busy', 'noAnswer', 'unregistered'].includes(name);
+    if (isPlace && typeof field === 'string') found[name] = field;
+    if (name === 'noAnswerAfterS' && typeof field === 'number') found[name] = field;
+    if (name === 'doNotDisturb' && field === true) found[name] = true;
+    if (name === 'group' && Array.isArray(field)) {
+      found[name] = field.filter((member) => typeof member === 'string');
+    }
+  }
+  return Object.keys(found).length === 0 ? undefined : found;
 }
 
 export type AccountChange =

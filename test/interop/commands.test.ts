@@ -198,6 +198,17 @@ describe('quickstart, then a second box', () => {
     const changed = json(await ask('user', 'passwd', 'carol', '--json')) as { password: string };
     secrets.push(changed.password);
     assert.notEqual(changed.password, added.password);
+    assert.match(await ask('user', 'forward', 'carol'), /no forwarding/);
+    const rules = ['--busy', 'alice', '--no-answer', '+4930123', '--after', '15'];
+    const ruled = json(await ask('user', 'forward', 'carol', ...rules, '--json'));
+    assert.deepEqual(ruled, {
+      aor: 'carol@lab.example',
+      forwarding: { busy: 'alice@lab.example', noAnswer: 'tel:+4930123', noAnswerAfterS: 15 },
+    });
+    assert.match(
+      await ask('user', 'forward', 'carol', '--busy', 'off'),
+      /no answer: tel:\+4930123/,
+    );
     await ask('user', 'disable', 'carol');
     assert.match(await ask('user', 'list'), /^carol@lab\.example {2}\(disabled\)$/m);
     await ask('user', 'enable', 'carol', '--json');

@@ -7,9 +7,10 @@ import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { hexEncode, latin1Decode, latin1Encode, utf8Encode } from '../../base/text.ts';
-import type { Account, FeedPage } from '../../ports/accounts.ts';
+import { type Account, type FeedPage, readForwarding } from '../../ports/accounts.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Store, StoreOperation } from '../../ports/store.ts';
+import { type ForwardingChange, changeForwarding } from './forwarding.ts';
 import { parseUserName } from './names.ts';
 import type { NameRules, UserName } from './names.ts';
 import { DamagedRecordError, loadRecords, putRecord } from './records.ts';
@@ -29,6 +30,8 @@ export interface UserAccounts {
   add(name: string, password: string): Outcome<Mutation<Account>>;
   setPassword(name: string, password: string): Outcome<Mutation<Account>>;
   setEnabled(name: string, enabled: boolean): Outcome<Mutation<Account>>;
+  /** Changes some of the user's forwarding rules. */
+  setForwarding(name: string, change: ForwardingChange): Outcome<Mutation<Account>>;
   remove(name: string): Outcome<Mutation<Account>>;
   /** The enabled account of that name when the password is right; compares the UTF-8 bytes (RFC 6940 §11.3). */
   authenticate(name: string, password: string): Account | undefined;
@@ -173,6 +176,16 @@ export function createUserAccounts(deps: {
       if (found.value.enabled === enabled) return success({ value: account, operations: [] });
       return success({ value: account, operations: change(account.aor, account) });
     },
+    setForwarding(name, wanted) {
+      const found = lookup(name);
+      if (!found.ok) return found;
+      const changed = changeForwarding(found.value.forwarding, wanted, rules);
+      if (!changed.ok) return changed;
+      const { forwarding: _, ...plain } = found.value;
+      const account: Account =
+        changed.value === undefined ? plain : { ...plain, forwarding: changed.value };
+      return success({ value: account, operations: change(account.aor, account) });
+    },
     remove(name) {
       const found = lookup(name);
       if (!found.ok) return found;
@@ -222,7 +235,7 @@ function verifiersOf(
   { aor, digestUserName }: UserName,
   realm: string,
   password: string,
-): Omit<Account, 'aor' | 'digestUserName' | 'enabled'> {
+): Omit<Account, 'aor' | 'digestUserName' | 'enabled' | 'forwarding'> {
   const plain = digestVerifiers(digestUserName, realm, password);
   if (digestUserName === aor) return plain;
   const atDomain = digestVerifiers(aor, realm, password);
@@ -252,6 +265,7 @@ function loadUsers(store: Store): Map<string, Versioned> {
   loadRecords(store, keys.user, (aor, fields) => {
     const { version, digestUserName, enabled, ha1Md5, ha1Sha256 } = fields;
     const { ha1Md5AtDomain, ha1Sha256AtDomain } = fields;
+    const forwarding = readForwarding(fields['forwarding']);
     const valid =
       typeof version === 'number' &&
       typeof digestUserName === 'string' &&
@@ -267,6 +281,7 @@ function loadUsers(store: Store): Map<string, Versioned> {
       ha1Sha256,
       ...(typeof ha1Md5AtDomain === 'string' ? { ha1Md5AtDomain } : {}),
       ...(typeof ha1Sha256AtDomain === 'string' ? { ha1Sha256AtDomain } : {}),
+      ...(forwarding === undefined ? {} : { forwarding }),
     };
     byAor.set(aor, { version, account });
     return true;

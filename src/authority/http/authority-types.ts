@@ -1,5 +1,6 @@
 /** The authority as main program, command line and tests see it. */
 import type { Outcome } from '../../base/outcome.ts';
+import type { Forwarding } from '../../ports/accounts.ts';
 import type { Certificate, KeyType, Verifier } from '../../ports/certificates.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { TransportAddress } from '../../ports/connection.ts';
@@ -47,6 +48,7 @@ export interface UserSummary {
   readonly aor: string;
   readonly digestUserName: string;
   readonly enabled: boolean;
+  readonly forwarding?: Forwarding;
 }
 
 export interface IssuedToken extends TokenSummary {
@@ -65,6 +67,11 @@ export interface Authority {
   /** Also revokes the user's certificates. */
   removeUser(name: string): Promise<Outcome<UserSummary>>;
   /** Also revokes the user's certificates. */
+  /** Fields of `Forwarding`; `null` removes a rule. */
+  setForwarding(
+    name: string,
+    change: Readonly<Record<string, unknown>>,
+  ): Promise<Outcome<UserSummary>>;
   disableUser(name: string): Promise<Outcome<UserSummary>>;
   enableUser(name: string): Promise<Outcome<UserSummary>>;
   listUsers(): readonly UserSummary[];

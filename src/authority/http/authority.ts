@@ -253,6 +253,8 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
         : prepared;
     },
     removeUser: (name) => endUser(users.remove(name)),
+    setForwarding: async (name, change) =>
+      summaryOf(await apply(users.setForwarding(name, change))),
     disableUser: (name) => endUser(users.setEnabled(name, false)),
     enableUser: async (name) => summaryOf(await apply(users.setEnabled(name, true))),
     listUsers: () => [...users.list()].map(summary),
@@ -382,8 +384,8 @@ function baseUrl(host: string, port: number): string {
   return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-function summary({ aor, digestUserName, enabled }: Account): UserSummary {
-  return { aor, digestUserName, enabled };
+function summary({ aor, digestUserName, enabled, forwarding }: Account): UserSummary {
+  return { aor, digestUserName, enabled, ...(forwarding === undefined ? {} : { forwarding }) };
 }
 
 function summaryOf(outcome: Outcome<Account>): Outcome<UserSummary> {

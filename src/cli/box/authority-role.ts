@@ -73,6 +73,7 @@ function administration(authority: Authority): AuthorityAdmin {
   return {
     addUser: async (name, password) => await authority.addUser(name, password),
     setPassword: async (name, password) => await authority.setPassword(name, password),
+    setForwarding: async (name, change) => await authority.setForwarding(name, change),
     setEnabled: async (name, enabled) =>
       await (enabled ? authority.enableUser(name) : authority.disableUser(name)),
     removeUser: async (name) => await authority.removeUser(name),

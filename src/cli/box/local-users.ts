@@ -129,6 +129,7 @@ export function createLocalUsers(options: {
           ? await change(users.setPassword(name, prepared.value))
           : unusable(prepared);
       },
+      setForwarding: async (name, wanted) => await change(users.setForwarding(name, wanted)),
       setEnabled: async (name, enabled) => await change(users.setEnabled(name, enabled)),
       removeUser: async (name) => await change(users.remove(name)),
       listUsers: () =>

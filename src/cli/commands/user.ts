@@ -1,21 +1,51 @@
-import { createAdminClient } from '../admin-client.ts';
-import { CommandError, parseCommand, print, readSecret, type Command } from '../command.ts';
+import type { Forwarding } from '../../ports/accounts.ts';
+import { createAdminClient, type AdminClient } from '../admin-client.ts';
+import {
+  CommandError,
+  parseCommand,
+  print,
+  readSecret,
+  type Command,
+  type CommonArguments,
+} from '../command.ts';
 import { settingsOf } from '../data-dir.ts';
 
 const help = `Usage: chordial user add NAME [--password-stdin]
        chordial user list
        chordial user passwd NAME [--password-stdin]
        chordial user disable NAME | enable NAME | remove NAME
+       chordial user forward NAME [rules]
 
 Users live at the authority; run this on the box that runs it. A change is in force on every box
 within two seconds. Without --password-stdin, "add" makes a password and prints it once.
+
+"forward" says what is done with a user's calls; "off" removes a rule, no rules at all show them:
+  --always PLACE          all calls go there
+  --busy PLACE            when the phone is busy
+  --no-answer PLACE       when nobody answers ...
+  --after SECONDS         ... for this long (1 to 180; default 20)
+  --unregistered PLACE    when no phone can be reached
+  --dnd on|off            callers get "busy" at once
+  --group NAME,NAME,...   these ring together instead of phones of the user's own
+A PLACE is a user, a SIP URI (sip:bob@elsewhere.example) or a number (+4930123).
 
 Example: chordial user add alice`;
 
 interface ListedUser {
   readonly aor: string;
   readonly enabled: boolean;
+  readonly forwarding?: Forwarding;
 }
+
+const forwardingOptions = {
+  always: { type: 'string' },
+  busy: { type: 'string' },
+  'no-answer': { type: 'string' },
+  after: { type: 'string' },
+  unregistered: { type: 'string' },
+  dnd: { type: 'string' },
+  group: { type: 'string' },
+} as const;
 
 export const userCommand: Command = {
   name: 'user',
@@ -25,7 +55,7 @@ export const userCommand: Command = {
     const parsed = parseCommand(args, {
       name: 'user',
       words: 2,
-      options: { 'password-stdin': { type: 'boolean' } },
+      options: { 'password-stdin': { type: 'boolean' }, ...forwardingOptions },
     });
     const [action = '', name = ''] = parsed.positionals;
     const client = createAdminClient(settingsOf(parsed), parsed.dir);
@@ -55,6 +85,18 @@ export const userCommand: Command = {
         ]);
         return 0;
       }
+      case 'forward': {
+        const change = forwardingChange(parsed.options);
+        const user =
+          Object.keys(change).length === 0
+            ? await listedUser(client, name)
+            : ((await client.send('POST', `${path}/forwarding`, change)) as ListedUser);
+        print(parsed.json, { aor: user.aor, forwarding: user.forwarding ?? {} }, [
+          user.aor,
+          ...forwardingLines(user.forwarding),
+        ]);
+        return 0;
+      }
       case 'disable':
       case 'enable':
         print(parsed.json, await client.send('POST', `${path}/${action}`, {}), [
@@ -69,6 +111,58 @@ export const userCommand: Command = {
     }
   },
 };
+
+/** Fields of the JSON body; `null` removes a rule. */
+function forwardingChange(options: CommonArguments['options']): Record<string, unknown> {
+  const change: Record<string, unknown> = {};
+  const given = (option: keyof typeof forwardingOptions, read: (text: string) => unknown): void => {
+    const text = options[option];
+    if (typeof text !== 'string') return;
+    change[fieldOf[option]] = text === 'off' ? null : read(text);
+  };
+  given('always', String);
+  given('busy', String);
+  given('no-answer', String);
+  given('unregistered', String);
+  given('after', (text) => (/^\d+$/.test(text) ? Number(text) : text));
+  given('group', (text) => text.split(',').filter((member) => member !== ''));
+  given('dnd', (text) => {
+    if (text !== 'on') throw new CommandError('--dnd is on or off', 2);
+    return true;
+  });
+  return change;
+}
+
+const fieldOf: Readonly<Record<keyof typeof forwardingOptions, keyof Forwarding>> = {
+  always: 'always',
+  busy: 'busy',
+  'no-answer': 'noAnswer',
+  after: 'noAnswerAfterS',
+  unregistered: 'unregistered',
+  dnd: 'doNotDisturb',
+  group: 'group',
+};
+
+async function listedUser(client: AdminClient, name: string): Promise<ListedUser> {
+  const users = (await client.get('/api/users')) as ListedUser[];
+  const found = users.find(({ aor }) => aor === name || aor.startsWith(`${name}@`));
+  if (found === undefined) throw new CommandError(`there is no user ${name}`);
+  return found;
+}
+
+function forwardingLines(forwarding: Forwarding | undefined): string[] {
+  if (forwarding === undefined) return ['  no forwarding'];
+  const { always, busy, doNotDisturb, group, noAnswer, noAnswerAfterS, unregistered } = forwarding;
+  const lines: string[] = [];
+  if (doNotDisturb === true) lines.push('  do not disturb');
+  if (always !== undefined) lines.push(`  always: ${always}`);
+  if (group !== undefined) lines.push(`  group: ${group.join(', ')}`);
+  if (busy !== undefined) lines.push(`  busy: ${busy}`);
+  if (noAnswer !== undefined) lines.push(`  no answer: ${noAnswer}`);
+  if (noAnswerAfterS !== undefined) lines.push(`  after: ${String(noAnswerAfterS)} s`);
+  if (unregistered !== undefined) lines.push(`  unregistered: ${unregistered}`);
+  return lines;
+}
 
 /** 96 random bits in letters and digits that are hard to confuse. */
 export function newPassword(): string {

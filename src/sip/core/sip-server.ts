@@ -9,6 +9,7 @@ import { createRegEvents } from '../events/reg-events.ts';
 import type { Gruus } from '../gruu/gruus.ts';
 import type { LocationTable } from '../location/location-table.ts';
 import { createArrivals } from '../proxy/arrivals.ts';
+import type { Diversions } from '../proxy/diversion.ts';
 import { createLocalTargets } from '../proxy/local-targets.ts';
 import { createProxy } from '../proxy/proxy.ts';
 import type { CallerScreen, HopAddressing, TargetResolver } from '../proxy/targets.ts';
@@ -38,6 +39,8 @@ export interface SipServerDeps {
   readonly resolver: TargetResolver;
   /** Absent: every change takes effect at once. */
   readonly admission?: RegistrationAdmission;
+  /** Absent: no user has forwarding rules. */
+  readonly diversions?: Diversions;
   /** Absent: requests from the overlay pass unchanged. */
   readonly screen?: CallerScreen;
   /** Absent: phones get no GRUUs, and the URIs of others with `gr` are treated as any. */
@@ -138,6 +141,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
       local,
       arrivals: createArrivals({ clock, location, local }),
       settings: settings.proxy,
+      diversions: deps.diversions,
     },
     layer,
   );

@@ -2,11 +2,10 @@
 import { limits } from '../../base/limits.ts';
 import { aorOf } from '../core/aor.ts';
 import type { Domains } from '../core/domains.ts';
-import type { SipResponse } from '../message/message.ts';
 import { type SipUri, parseUri } from '../message/uri.ts';
 import { historyHeaders } from './history.ts';
 import type { RedirectContact } from './redirection.ts';
-import type { Search } from './response-context.ts';
+import type { RedirectCause, Search } from './response-context.ts';
 import type { ProxyTarget, ResolveContext, TargetResolver } from './targets.ts';
 import { requestUriOf } from './validation.ts';
 
@@ -14,33 +13,35 @@ import { requestUriOf } from './validation.ts';
 export function createFollower(
   deps: { readonly resolver: TargetResolver; readonly domains: Domains },
   first: ResolveContext,
-): (contact: RedirectContact, response: SipResponse) => Search | false | undefined {
+): (contact: RedirectContact, cause: RedirectCause) => Search | false | undefined {
   const { domains, resolver } = deps;
   const seen = new Set<string>();
   const own = first.request.parsedUri;
   if (own.ok && first.aor !== undefined) seen.add(placeOf(first.aor, own.value));
 
-  return (contact, response) => {
+  return (contact, cause) => {
     const uri = requestUriOf(contact.uri);
     const parsed = parseUri(uri);
     const aor = parsed.ok ? aorOf(parsed.value, domains) : undefined;
-    if (!parsed.ok || aor === undefined) return false;
+    // Other domains and numbers only by the callee's own rule, and then on the callee's account.
+    if (!parsed.ok || (aor === undefined && !cause.isRule)) return false;
     // What was asked to be secure all the way stays so (RFC 3261 §19.1, §26.2.2).
     if (first.request.uri.startsWith('sips:') && parsed.value.scheme !== 'sips') return false;
-    const place = placeOf(aor, parsed.value);
+    const place = placeOf(aor ?? uri, parsed.value);
     if (seen.has(place)) return undefined;
     if (seen.size > limits.sipRoles.redirections) return false;
     seen.add(place);
     const extraHeaders = historyHeaders(first.request, {
       from: first.request.uri,
       to: uri,
-      cause: response.status,
-      diversions: response.values('Diversion'),
+      cause: cause.status,
+      diversions: cause.diversions,
     });
+    const payer = cause.isRule ? first.aor : first.authenticatedAor;
     const request = first.request.edit().setUri(uri).build();
     return (sink) =>
       resolver.resolve(
-        { ...first, request, aor },
+        { ...first, request, aor, authenticatedAor: payer },
         {
           targets(found) {
             sink.targets(found.map((target) => redirected(target, contact.q, extraHeaders)));

@@ -2,7 +2,7 @@ import { createBoundedCache } from '../../base/bounded-cache.ts';
 import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
-import type { Clock } from '../../ports/clock.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Flow, FlowOpener, FlowTarget } from '../../ports/flow.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Trace } from '../../ports/trace.ts';
@@ -16,6 +16,7 @@ import type { Arrivals } from './arrivals.ts';
 import type { BranchDeps } from './branch.ts';
 import { createFeatureReader, hasTooManyRules } from './caller-preferences.ts';
 import { readDisposition, usualDisposition } from './disposition.ts';
+import { type CalleeRules, type DivertCause, type Diversions, diversionFor } from './diversion.ts';
 import { createFollower } from './follower.ts';
 import {
   type ForwardPlan,
@@ -25,6 +26,7 @@ import {
   planForwarding,
   supportsPath,
 } from './forward.ts';
+import { diversionsOf } from './history.ts';
 import type { LocalTargets } from './local-targets.ts';
 import { createLoopMarks } from './loop-mark.ts';
 import { createResponseContext } from './response-context.ts';
@@ -52,6 +54,8 @@ export interface ProxyDeps {
   readonly local: LocalTargets;
   readonly arrivals: Arrivals;
   readonly settings: ProxySettings;
+  /** Absent: no user has rules for its calls. */
+  readonly diversions?: Diversions | undefined;
   /** Credentials of this server for servers that challenge it (trunks). */
   readonly answerChallenge?: BranchDeps['answerChallenge'];
 }
@@ -163,6 +167,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
     const { parsedUri } = request;
     const aor = direct === undefined && parsedUri.ok ? aorOf(parsedUri.value, domains) : undefined;
     let unfollow = nothing;
+    let noAnswerTimer: Timer | undefined;
     const resolving: ResolveContext = {
       request,
       flow: transaction.flow,
@@ -171,6 +176,17 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       fromOverlay: sender.fromOverlay,
     };
     const chosenHere = aor !== undefined;
+    const rules = isInvite ? rulesFor(request, aor) : undefined;
+    const forced =
+      rules?.always !== undefined
+        ? 'always'
+        : rules?.doNotDisturb === true
+          ? 'do-not-disturb'
+          : undefined;
+    const divert =
+      rules === undefined
+        ? undefined
+        : (cause: DivertCause) => diversionFor(rules, forced ?? cause, request.uri);
     const context = createResponseContext({
       branches,
       transaction,
@@ -182,6 +198,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       ...(chosenHere && !sender.fromOverlay
         ? { follow: createFollower({ resolver, domains }, resolving) }
         : {}),
+      ...(divert === undefined ? {} : { divert }),
       answered(status) {
         if (isInvite) ringing--;
         answers[Math.trunc(status / 100) - 2]?.add();
@@ -189,23 +206,45 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       closed() {
         contexts--;
         unfollow();
+        noAnswerTimer?.cancel();
       },
     });
     transaction.onCancel = () => {
       context.cancel();
     };
     context.search((sink) => {
-      if (direct === undefined) return resolver.resolve(resolving, sink);
+      if (direct === undefined && forced === undefined) return resolver.resolve(resolving, sink);
+      if (direct === undefined) {
+        sink.done(busyHere);
+        return nothing;
+      }
       sink.targets([direct]);
       sink.done();
       return nothing;
     });
+    if (rules?.noAnswer !== undefined && aor !== undefined && ringsHere(aor, sender)) {
+      noAnswerTimer = clock.after('sip-no-answer', rules.noAnswerMs, () => {
+        context.noAnswer();
+      });
+    }
     if (isInvite && aor !== undefined && !transaction.finalSent) {
       const secureOnly = request.uri.startsWith('sips:');
       unfollow = arrivals.follow(aor, secureOnly, (target) => {
         context.late(target);
       });
     }
+  }
+
+  /** Not for GRUUs, which mean one phone (RFC 5627 §6.1), and not for ever. */
+  function rulesFor(request: SipRequest, aor: string | undefined): CalleeRules | undefined {
+    const rules = aor === undefined ? undefined : deps.diversions?.rulesOf(aor);
+    if (rules === undefined || request.uri.includes(';gr')) return undefined;
+    return diversionsOf(request) >= limits.sipRoles.redirections ? undefined : rules;
+  }
+
+  /** The adapter with the phones counts the seconds, so that two do not count apart. */
+  function ringsHere(aor: string, sender: Sender): boolean {
+    return sender.fromOverlay || local.of(aor, false).length > 0;
   }
 
   /** The next hop when Route values or an own flow token name it; then nothing is looked up. */
@@ -349,4 +388,5 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
 }
 
 const nothing = (): void => undefined;
+const busyHere = sipFailure(486, 'Busy Here');
 const flowFailed = sipFailure(430, 'Flow Failed');

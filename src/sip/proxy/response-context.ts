@@ -4,6 +4,7 @@ import type { ServerTransaction } from '../transaction/layer.ts';
 import { type BranchFinal, createBestResponse } from './best-response.ts';
 import { type Branch, type BranchCallbacks, type BranchDeps, startBranch } from './branch.ts';
 import { type ForwardPlan, restoreResponse } from './forward.ts';
+import { type DivertCause, type Diversion, causeOf } from './diversion.ts';
 import type { Disposition } from './disposition.ts';
 import { type RedirectContact, contactsOf, isRedirection, withContacts } from './redirection.ts';
 import type { TargetFilter } from './target-filter.ts';
@@ -27,11 +28,21 @@ export interface ContextOptions {
    * Looks for the targets of a Contact in a 3xx. `false`: it is not for this server to follow;
    * `undefined`: it has been followed before.
    */
-  follow?(contact: RedirectContact, response: SipResponse): Search | false | undefined;
+  follow?(contact: RedirectContact, cause: RedirectCause): Search | false | undefined;
+  /** What the callee wants done with a call that failed for this cause. */
+  divert?(cause: DivertCause): Diversion | undefined;
   /** Called once, when the last branch is over. */
   closed(): void;
   /** Called once, with the final status sent; 0 when none was sent. */
   answered(status: number): void;
+}
+
+/** What led to a redirection. */
+export interface RedirectCause {
+  readonly status: number;
+  readonly diversions: readonly string[];
+  /** The callee's own rule, not what some phone or server answered. */
+  readonly isRule: boolean;
 }
 
 /** Begins to look for targets; the result gives the search up. */
@@ -43,6 +54,8 @@ export interface ResponseContext {
   search(begin: Search): void;
   /** A target that appeared after the searches were over; ignored once there is an answer. */
   late(target: ProxyTarget): void;
+  /** The callee's phones have rung long enough: they are cancelled, and {@link ContextOptions.divert} is asked. */
+  noAnswer(): void;
   /** The caller gave up. */
   cancel(): void;
 }
@@ -71,6 +84,9 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
   /** No new branches: a 2xx or 6xx came, or the caller gave up. */
   let settled = false;
   let cancelled = false;
+  /** The callee's phones were cancelled because they rang too long. */
+  let rangOut = false;
+  let diverted = false;
   let finalSent = false;
   let closed = false;
   /** Branches being started, which may end before {@link startBranch} returns. */
@@ -171,7 +187,11 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
     const left: string[] = [];
     let followed = 0;
     for (const contact of contactsOf(response)) {
-      const found = options.follow(contact, response);
+      const found = options.follow(contact, {
+        status,
+        diversions: response.values('Diversion'),
+        isRule: false,
+      });
       if (found === false) {
         left.push(contact.raw);
         continue;
@@ -191,8 +211,47 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
     for (const branch of [...active]) branch.cancel(reason);
   }
 
+  /** Goes on with the callee's rule for a call that failed; true when the request is not over. */
+  function divert(): boolean {
+    if (diverted || finalSent || cancelled || options.divert === undefined) return false;
+    const status = best.best?.status ?? lookupFailure?.status ?? 408;
+    const cause = rangOut ? 'no-answer' : causeOf(status, best.best !== undefined);
+    const diversion = cause === undefined ? undefined : options.divert(cause);
+    if (diversion === undefined) return false;
+    diverted = true;
+    const found = options.follow?.(diversion.contact, {
+      status: diversion.status,
+      diversions: [diversion.said],
+      isRule: true,
+    });
+    if (found === undefined && options.follow !== undefined) return false;
+    if (found === undefined || found === false) {
+      redirect(diversion);
+      return false;
+    }
+    settled = false;
+    currentRank = -1;
+    search(found);
+    return true;
+  }
+
+  /** The caller, or its adapter, goes on with the call. */
+  function redirect({ contact, said }: Diversion): void {
+    finalSent = true;
+    options.answered(302);
+    transaction.respond(
+      createResponse(transaction.request, 302, 'Moved Temporarily', {
+        toTag: transaction.toTag,
+        headers: [
+          ['Contact', contact.raw],
+          ['Diversion', said],
+        ],
+      }),
+    );
+  }
+
   function finish(): void {
-    if (closed) return;
+    if (closed || divert()) return;
     closed = true;
     for (const stop of stops) stop();
     if (!finalSent) {
@@ -280,6 +339,12 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
       if (settled || closed || finalSent) return;
       const rank = filter.rank(target);
       if (rank !== undefined && targets.add(target, rank) && starting === 0) advance();
+    },
+    noAnswer() {
+      if (settled || finalSent || cancelled || closed) return;
+      rangOut = true;
+      settle(undefined);
+      advance();
     },
     cancel() {
       if (cancelled || finalSent) return;
