@@ -1,9 +1,13 @@
 /** `chordial`: finds the command and runs it. */
 import { enableCompileCache } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from './cli/command.ts';
 import { commonHelp } from './cli/command.ts';
 
 enableCompileCache();
+// A burst of first registrations keeps many objects alive for seconds; V8 would conclude that such objects
+// are best made in the old generation, where from then on every message would wait for a full collection.
+setFlagsFromString('--no-allocation-site-pretenuring');
 
 const commands: Readonly<Record<string, { summary: string; load: () => Promise<Command> }>> = {
   start: {

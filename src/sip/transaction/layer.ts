@@ -5,6 +5,8 @@ import type { Flow } from '../../ports/flow.ts';
 import { createResponse, parseMessage } from '../message/message.ts';
 import type { SipParseError, SipRequest, SipResponse } from '../message/types.ts';
 import { completeVia } from '../message/via.ts';
+import { createAnswerMemory } from './answer-memory.ts';
+import type { RememberedAnswer } from './answer-memory.ts';
 import { InviteClient } from './client-invite.ts';
 import type { ClientHooks, ClientMachine } from './client-invite.ts';
 import { NonInviteClient } from './client-non-invite.ts';
@@ -14,7 +16,7 @@ import { defaultTimers } from './machine.ts';
 import type { MachineContext } from './machine.ts';
 import { ReplyPath } from './reply-path.ts';
 import { InviteServer } from './server-invite.ts';
-import type { ServerEntry, ServerMachine } from './server-invite.ts';
+import type { ServerEntry } from './server-invite.ts';
 import { NonInviteServer } from './server-non-invite.ts';
 import type {
   ClientCallbacks,
@@ -66,9 +68,16 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       responsesIgnored: trace.counter('sip_responses_ignored_total'),
     },
     newTag: () => hexWord(random.u32()) + hexWord(random.u32()),
+    statelessTag,
     reopen: deps.reopen,
   };
-  trace.gauge('sip_server_transactions', () => servers.size);
+  const answers = createAnswerMemory({
+    clock,
+    trace,
+    seed: random.u32(),
+    lifetimeMs: context.timeoutMs,
+  });
+  trace.gauge('sip_server_transactions', () => servers.size + answers.size);
   trace.gauge('sip_client_transactions', () => clients.size);
 
   // --- requests -------------------------------------------------------------------------------
@@ -86,7 +95,12 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       known.retransmitted(flow);
       return;
     }
-    if (servers.size >= capacity) {
+    const answer = answers.find(key);
+    if (answer !== undefined) {
+      repeat(answer, flow);
+      return;
+    }
+    if (servers.size + answers.size >= capacity) {
       overloads.add();
       respondStateless(request, flow, 503, [['Retry-After', limits.sipTransaction.retryAfter]]);
       return;
@@ -97,25 +111,46 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       respondStateless(request, flow, 482);
       return;
     }
-    const ended = endOf(key, identity);
-    const machine: ServerMachine =
-      request.method === 'INVITE'
-        ? new InviteServer(context, request, flow, ended)
-        : new NonInviteServer(context, request, flow, ended, (completed) => {
-            servers.set(key, completed);
-          });
-    servers.set(key, machine);
     if (identity !== undefined) merged.add(identity);
-    handler.request(machine);
-    machine.handedOver(() => createResponse(request, 100));
-  }
-
-  /** Apart, so that what waits for Timer J keeps no hold of the request. */
-  function endOf(key: string, identity: string | undefined): () => void {
-    return () => {
+    const ended = (): void => {
       servers.delete(key);
       if (identity !== undefined) merged.delete(identity);
     };
+    if (request.method === 'INVITE') {
+      const machine = new InviteServer(context, request, flow, ended);
+      servers.set(key, machine);
+      handler.request(machine);
+      machine.handedOver(() => createResponse(request, 100));
+      return;
+    }
+    const machine = new NonInviteServer(
+      context,
+      request,
+      flow,
+      ended,
+      (toTag, response, sender) => {
+        servers.delete(key);
+        answers.remember(key, toTag, response, sender);
+        if (identity !== undefined) forgetMerge(identity);
+      },
+    );
+    // Most are answered at once and never enter the table.
+    handler.request(machine);
+    if (machine.finalSent) return;
+    servers.set(key, machine);
+    machine.handedOver(() => createResponse(request, 100));
+  }
+
+  /** Apart, so that the timer holds nothing else. */
+  function forgetMerge(identity: string): void {
+    context.timers.after(context.timeoutMs, () => merged.delete(identity));
+  }
+
+  /** Completed: the response once more (§17.2.2). */
+  function repeat({ response, sender }: RememberedAnswer, flow: Flow): void {
+    context.counters.retransmitsReceived.add();
+    if (sender.closed) flow.send(response);
+    else sender.send(response);
   }
 
   function handleAck(ack: SipRequest, flow: Flow): void {
@@ -134,7 +169,8 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       return;
     }
     for (const method of otherMethods) {
-      const other = servers.get(serverKey(cancel, method));
+      const key = serverKey(cancel, method);
+      const other = servers.get(key) ?? answers.find(key);
       if (other === undefined) continue;
       sendStatelessResponse(createResponse(cancel, 200, undefined, { toTag: other.toTag }), flow);
       return;
@@ -310,7 +346,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       if (waiting !== undefined) for (const machine of [...waiting]) machine.resend();
     },
     get size() {
-      return servers.size + clients.size;
+      return servers.size + answers.size + clients.size;
     },
   };
 }

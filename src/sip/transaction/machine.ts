@@ -1,5 +1,6 @@
 import type { Counter } from '../../ports/trace.ts';
 import type { Flow } from '../../ports/flow.ts';
+import type { SipRequest } from '../message/types.ts';
 import type { Via } from '../message/via.ts';
 import type { DelayQueues } from './delay-queues.ts';
 import type { TimerValues } from './types.ts';
@@ -12,6 +13,8 @@ export interface MachineContext {
   readonly timeoutMs: number;
   readonly counters: TransactionCounters;
   newTag(): string;
+  /** Tag of responses that leave no transaction behind. */
+  statelessTag(request: SipRequest): string;
   readonly reopen:
     ((via: Via, lost: Flow, done: (flow: Flow | undefined) => void) => void) | undefined;
 }

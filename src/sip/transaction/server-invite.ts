@@ -92,6 +92,15 @@ export class InviteServer implements ServerMachine {
     this.#path.send(bytes);
   }
 
+  respondOnce(make: (toTag: string) => SipResponse): void {
+    if (this.#state !== 'proceeding') {
+      this.#context.counters.responsesIgnored.add();
+      return;
+    }
+    this.#path.send(make(this.#context.statelessTag(this.request)).toBytes());
+    this.#terminate();
+  }
+
   retransmitted(flow: Flow): void {
     this.#context.counters.retransmitsReceived.add();
     this.#path.follow(flow);

@@ -4,9 +4,12 @@ import type { SipRequest, SipResponse } from '../message/types.ts';
 import type { MachineContext } from './machine.ts';
 import { ReplyPath } from './reply-path.ts';
 import type { ReplySender } from './reply-path.ts';
-import type { ServerEntry, ServerMachine } from './server-invite.ts';
+import type { ServerMachine } from './server-invite.ts';
 
 type State = 'trying' | 'proceeding' | 'completed' | 'terminated';
+
+/** Takes over what is left of a transaction in state Completed, until Timer J (§17.2.2). */
+export type Completed = (toTag: string, response: Uint8Array, sender: ReplySender) => void;
 
 /** Non-INVITE server transaction: RFC 3261 §17.2.2 with the rules of RFC 4320 §4. */
 export class NonInviteServer implements ServerMachine {
@@ -16,7 +19,7 @@ export class NonInviteServer implements ServerMachine {
   readonly cancelled = false;
   readonly #context: MachineContext;
   readonly #ended: () => void;
-  readonly #completed: (entry: ServerEntry) => void;
+  readonly #completed: Completed;
   readonly #path: ReplyPath;
   #state: State = 'trying';
   #toTag: string | undefined = undefined;
@@ -30,7 +33,7 @@ export class NonInviteServer implements ServerMachine {
     request: SipRequest,
     flow: Flow,
     ended: () => void,
-    completed: (entry: ServerEntry) => void,
+    completed: Completed,
   ) {
     this.request = request;
     this.#context = context;
@@ -87,8 +90,11 @@ export class NonInviteServer implements ServerMachine {
     }
     this.#lifeTimer?.cancel();
     this.#last = undefined;
-    this.#completed(new CompletedNonInvite(this.#context, this.#path.sender, this.toTag, bytes));
-    this.#context.timers.after(this.#context.timeoutMs, this.#ended);
+    this.#completed(this.toTag, bytes, this.#path.sender);
+  }
+
+  respondOnce(make: (toTag: string) => SipResponse): void {
+    this.respond(make(this.toTag));
   }
 
   retransmitted(flow: Flow): void {
@@ -121,37 +127,5 @@ export class NonInviteServer implements ServerMachine {
     this.#lifeTimer?.cancel();
     this.#last = undefined;
     this.#ended();
-  }
-}
-
-/**
- * State Completed until Timer J (§17.2.2). It holds nothing but the response: thousands are alive for
- * 32 s each, and the request with all its rows would be kept with the machine.
- */
-class CompletedNonInvite implements ServerEntry {
-  readonly toTag: string;
-  readonly #context: MachineContext;
-  readonly #sender: ReplySender;
-  readonly #response: Uint8Array;
-
-  constructor(context: MachineContext, sender: ReplySender, toTag: string, response: Uint8Array) {
-    this.toTag = toTag;
-    this.#context = context;
-    this.#sender = sender;
-    this.#response = response;
-  }
-
-  retransmitted(flow: Flow): void {
-    this.#context.counters.retransmitsReceived.add();
-    if (this.#sender.closed) flow.send(this.#response);
-    else this.#sender.send(this.#response);
-  }
-
-  cancelReceived(): void {
-    return;
-  }
-
-  ackReceived(): boolean {
-    return true;
   }
 }

@@ -37,6 +37,11 @@ export interface ServerTransaction {
    * anything else after the final response is ignored and counted.
    */
   respond(response: SipResponse): void;
+  /**
+   * INVITE: sends the final response once and forgets the request, so that strangers occupy nothing: for
+   * challenges (RFC 3261 §26.3.2.4). Its ACK is known by the tag. Others are answered as by `respond`.
+   */
+  respondOnce(make: (toTag: string) => SipResponse): void;
   /** Set by the handler; called at most once, when a CANCEL arrives before the final response. */
   onCancel: (() => void) | undefined;
   /** Set by the handler; called when a response could not be handed to any flow. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { latin1Decode } from '../../../../src/base/text.ts';
 import { createResponse } from '../../../../src/sip/message/message.ts';
 import type { SipResponse } from '../../../../src/sip/message/message.ts';
 import type { ServerTransaction } from '../../../../src/sip/transaction/layer.ts';
@@ -176,7 +177,8 @@ test('[S3261-17.2.2-01] a repeated non-INVITE is dropped first and then answered
   world.clock.advance(31_999);
   world.receive(flow, register);
   assert.deepEqual(statuses(flow), [200, 200]);
-  assert.deepEqual(flow.sent[0]?.message.toBytes(), flow.sent[1]?.message.toBytes());
+  const [first, second] = flow.sent.map(({ message }) => latin1Decode(message.toBytes()));
+  assert.equal(first, second);
   world.clock.advance(1);
   assert.equal(world.layer.size, 0);
   assert.equal(world.requests.length, 1);
