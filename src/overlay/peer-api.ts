@@ -112,6 +112,17 @@ export interface OverlayPeer extends Overlay {
     done: (outcome: Outcome<FindResult, OverlayError>) => void,
   ): void;
 
+  /**
+   * RFC 6940 §6.4.2.4: where that node would send a message for the destination. With `sendUpdate`
+   * (default false) it also sends an Update to this node.
+   */
+  routeQuery(
+    nodeId: NodeId,
+    destination: Destination,
+    done: (outcome: Outcome<RouteQueryResult, OverlayError>) => void,
+    options?: { readonly sendUpdate?: boolean },
+  ): void;
+
   /** Takes over a newer configuration at once; links of nodes that became bad-nodes are closed. */
   updateConfig(config: OverlayConfig): void;
   /** Called after every change of state, range, replicas or tables, and of links. */
@@ -133,6 +144,12 @@ export interface ProbeResult {
   readonly responsiblePpb: number | undefined;
   readonly resources: number | undefined;
   readonly uptimeS: number | undefined;
+}
+
+export interface RouteQueryResult {
+  readonly answeredBy: NodeId;
+  /** As the topology algorithm writes it; CHORD-RELOAD: ChordRouteQueryAns (§10.8). */
+  readonly answer: Uint8Array;
 }
 
 export interface FindResult {

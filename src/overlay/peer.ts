@@ -412,6 +412,8 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     ping: (destination, done) => queries.ping(destination, done),
     probe: (nodeId, done) => queries.probe(nodeId, done),
     find: (resource, kinds, done) => queries.find(resource, kinds, done),
+    routeQuery: (nodeId, destination, done, options) =>
+      queries.routeQuery(nodeId, destination, done, options),
     updateConfig(next) {
       const discarded = new Set(config.requiredKinds.map(({ kind }) => kind));
       for (const { kind } of next.requiredKinds) discarded.delete(kind);

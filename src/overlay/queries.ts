@@ -1,4 +1,4 @@
-/** Ping, Probe and Find as calls of the peer's API. RFC 6940 §6.4.2.5, §6.5.3, §7.4.4. */
+/** Ping, Probe, RouteQuery and Find as calls of the peer's API. RFC 6940 §6.4.2.4, §6.4.2.5, §6.5.3, §7.4.4. */
 import { emptyBytes } from '../base/bytes.ts';
 import type { KindId, NodeId, ResourceId } from '../base/ids.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
@@ -7,12 +7,13 @@ import { findAns, findReq } from '../wire/reload/find.ts';
 import { messageCodes } from '../wire/reload/message-codes.ts';
 import { pingAns, pingReq } from '../wire/reload/ping.ts';
 import { probeAns, probeReq } from '../wire/reload/probe.ts';
+import { routeQueryReq } from '../wire/reload/route-query.ts';
 import type { OverlayError } from './api.ts';
 import type { Random } from '../ports/random.ts';
 import type { FindResult, OverlayPeer, ProbeResult } from './peer-api.ts';
 import { localError, publicError, type Transactions } from './transactions.ts';
 
-export interface Queries extends Pick<OverlayPeer, 'ping' | 'probe' | 'find'> {
+export interface Queries extends Pick<OverlayPeer, 'ping' | 'probe' | 'find' | 'routeQuery'> {
   /** Whether a peer answers for the place of `self` in the ring, asked through a linked node. */
   probeRing(self: NodeId, via: NodeId, done: (found: boolean) => void): void;
 }
@@ -75,6 +76,20 @@ export function createQueries({
             ? probeResult(outcome.value.signer.nodeId, outcome.value.body)
             : failure(publicError(outcome.error)),
         );
+      });
+    },
+
+    routeQuery(nodeId, destination, done, { sendUpdate = false } = {}) {
+      const overlaySpecificData = emptyBytes;
+      const body = encodeToBytes(routeQueryReq, { sendUpdate, destination, overlaySpecificData });
+      const destinations = [{ type: 'node' as const, nodeId }];
+      const request = { destinations, messageCode: messageCodes.routeQueryReq, body };
+      transactions.request(request, (outcome) => {
+        if (!outcome.ok) done(failure(publicError(outcome.error)));
+        else {
+          const { signer, body: answer } = outcome.value;
+          done(success({ answeredBy: signer.nodeId, answer }));
+        }
       });
     },
 

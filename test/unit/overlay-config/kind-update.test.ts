@@ -26,6 +26,23 @@ test('[R6940-11.1-50] a kind-block of the document is kept byte for byte and can
   assert.deepEqual(alone.value.signature.signedBytes, bytesOf(kind));
 });
 
+test('[R6940-6.5.4.1-02] a kind-block is UTF-8 and needs no xmlns: its namespace is that of configurations', () => {
+  const plain = block.replace(/ ext:x="1"|<ext:more>.*<\/ext:more>/g, '');
+  assert.ok(!plain.includes('xmlns') && !plain.includes('ext'));
+  const alone = read(plain, '');
+  assert.ok(alone.ok, alone.ok ? '' : alone.error);
+  assert.equal(alone.value.parameters.kind, 4_026_531_841);
+  const foreign = plain.replace('<kind-block>', '<kind-block xmlns="urn:example:other">');
+  assert.equal(read(foreign, '').ok, false);
+  const latin1 = new Uint8Array(
+    Buffer.from(plain.replace('<kind-block>', '<kind-block> é'), 'latin1'),
+  );
+  assert.equal(parseKindBlock(latin1, xml, bytesOf('')).ok, false);
+  const named = bytesOf(plain.replace('id="4026531841"', 'name="ü"'));
+  const unknown = parseKindBlock(named, xml, bytesOf(''));
+  assert.match(unknown.ok ? '' : unknown.error, /ü/, 'read as UTF-8');
+});
+
 test('prefixes come from the document in force', () => {
   const prefixed = block.replaceAll(/<(\/?)(kind|data|access|max)/g, '<$1p:$2');
   const other = `<?xml version="1.0"?><p:overlay xmlns:p='urn:ietf:params:xml:ns:p2p:config-base'>

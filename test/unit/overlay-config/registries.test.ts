@@ -56,7 +56,7 @@ test('[R6940-14.7-02] the data models', () => {
   }
 });
 
-test('[R6940-14.3-02] the overlay algorithms', () => {
+test('[R6940-14.3-02] [R6940-10-01] the overlay algorithms', () => {
   assert.equal(config('').topologyPlugin, 'CHORD-RELOAD');
   const named = '<topology-plugin>CHORD-RELOAD</topology-plugin>';
   assert.equal(config(named).topologyPlugin, 'CHORD-RELOAD');
