@@ -69,6 +69,20 @@ convict.addFormat({
   coerce: (value: unknown) => (typeof value === 'string' ? (JSON.parse(value) as unknown) : value),
 });
 
+convict.addFormat({
+  name: 'certificates',
+  validate(value: unknown) {
+    const isPair = (item: unknown): boolean => {
+      const { cert, key } = (item ?? {}) as Record<string, unknown>;
+      return typeof cert === 'string' && typeof key === 'string';
+    };
+    if (!Array.isArray(value) || !value.every(isPair)) {
+      throw new Error('must be a list of {cert, key}, each the name of a PEM file');
+    }
+  },
+  coerce: (value: unknown) => (typeof value === 'string' ? (JSON.parse(value) as unknown) : value),
+});
+
 /** One SIP listener as a settings file gives it. */
 export interface ListenerSettings {
   readonly name: string;
@@ -288,6 +302,24 @@ export const settingsSchema = {
       format: 'listeners',
       default: [] as ListenerSettings[],
       env: 'CHORDIAL_SIP_LISTENERS',
+    },
+    certificates: {
+      doc: 'Certificates of the TLS and WSS listeners: {cert, key}, PEM files (from the data directory where relative). A client gets the one for the name it asks for, else the first; without any the box makes its own. Changed files are taken up within seconds.',
+      format: 'certificates',
+      default: [] as { readonly cert: string; readonly key: string }[],
+      env: 'CHORDIAL_SIP_CERTIFICATES',
+    },
+    clientCa: {
+      doc: 'PEM file with the issuers of client certificates; phones are asked for one. Empty: they are not.',
+      format: String,
+      default: '',
+      env: 'CHORDIAL_SIP_CLIENT_CA',
+    },
+    requireClientCertificate: {
+      doc: 'True turns away TLS and WSS clients without a certificate of those issuers.',
+      format: 'switch',
+      default: false,
+      env: 'CHORDIAL_SIP_REQUIRE_CLIENT_CERTIFICATE',
     },
     aliases: {
       doc: 'Further names of this box that stand for the overlay domain in URIs.',

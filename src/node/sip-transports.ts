@@ -56,7 +56,7 @@ export interface SipTransports {
   close(): Promise<void>;
   readonly opener: FlowOpener;
   /** New certificates for the TLS and WSS listeners. Throws when key and certificate do not fit. */
-  useTls(settings: SipTls): void;
+  readonly useTls: (settings: SipTls) => void;
   /** The listeners with the ports the system chose; complete after `start`. */
   readonly bound: readonly SipListener[];
 }

@@ -4,51 +4,16 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { test, type TestContext } from 'node:test';
 import tls from 'node:tls';
-import forge from 'node-forge';
 import type { Outcome } from '../../src/base/outcome.ts';
 import { checkSipServer, sipIdentities, speaksFor } from '../../src/node/sip-identities.ts';
 import type { SipTls } from '../../src/node/sip-tls.ts';
 import { createSipTransports, type SipTransports } from '../../src/node/sip-transports.ts';
 import type { Flow } from '../../src/ports/flow.ts';
 import { silentTrace } from '../../src/ports/trace.ts';
+import { makeCertificate as make, type CertificateNames } from '../support/certificates.ts';
 import { createStreamFramer } from '../../src/sip/message/stream-framer.ts';
 
-interface Names {
-  readonly uris?: readonly string[];
-  readonly dns?: readonly string[];
-  readonly commonName?: string;
-}
-
-const { privateKey, publicKey } = generateKeyPairSync('rsa', {
-  modulusLength: 2048,
-  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-});
-let serial = 1;
-
-/** A self-signed certificate. */
-function make({ uris = [], dns = [], commonName = 'someone' }: Names): {
-  readonly key: string;
-  readonly cert: string;
-} {
-  const cert = forge.pki.createCertificate();
-  cert.publicKey = forge.pki.publicKeyFromPem(publicKey);
-  cert.serialNumber = `0${serial++}`;
-  cert.validity.notBefore = new Date(Date.now() - 60_000);
-  cert.validity.notAfter = new Date(Date.now() + 3_600_000);
-  const name = [{ name: 'commonName', value: commonName }];
-  cert.setSubject(name);
-  cert.setIssuer(name);
-  const altNames = [
-    ...uris.map((value) => ({ type: 6, value })),
-    ...dns.map((value) => ({ type: 2, value })),
-  ];
-  if (altNames.length > 0) cert.setExtensions([{ name: 'subjectAltName', altNames }]);
-  cert.sign(forge.pki.privateKeyFromPem(privateKey), forge.md.sha256.create());
-  return { key: privateKey, cert: forge.pki.certificateToPem(cert) };
-}
-
-function identitiesOf(names: Names): readonly string[] {
+function identitiesOf(names: CertificateNames): readonly string[] {
   return sipIdentities(new Uint8Array(new X509Certificate(make(names).cert).raw));
 }
 

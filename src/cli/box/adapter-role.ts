@@ -31,6 +31,7 @@ import { createNodeRenewal } from './node-renewal.ts';
 import { createOverlayRole } from './overlay-role.ts';
 import { addressFacing, isSpecific, ownHosts } from './own-addresses.ts';
 import { openBoxStore, type Platform } from './platform.ts';
+import { sipTls, sipTlsFiles, watchSipTls } from './sip-certificates.ts';
 import { portSetting, sipListeners } from './sip-listeners.ts';
 import { lookupForAdmin } from './lookup.ts';
 import { sipSettings } from './sip-settings.ts';
@@ -192,6 +193,7 @@ async function assemble(parts: {
     },
   });
 
+  let unwatchCertificates: () => void = () => undefined;
   /** Set while the box waits for a configuration that has not expired. */
   let joinLate: (() => void) | undefined;
   keeper.onChange((config, consequence) => {
@@ -229,6 +231,12 @@ async function assemble(parts: {
         const { message, listener } = error as SipListenError;
         throw new CommandError(`${message} (setting ${portSetting(listener)})`);
       });
+      unwatchCertificates = watchSipTls({
+        files: sipTlsFiles(settings, dir),
+        load: async () => await sipTls(settings, dir, hosts),
+        use: transports.useTls,
+        trace,
+      });
       adapter.start();
       for (const { aor } of follower.accounts.accounts()) {
         const known = follower.identityFor(aor);
@@ -248,6 +256,7 @@ async function assemble(parts: {
       home.startRefresh();
     },
     async stop() {
+      unwatchCertificates();
       renewal.stop();
       publisher.stop();
       userPublisher?.stop();
