@@ -36,7 +36,7 @@ describe('certificates from files', () => {
     await once(socket, 'secureConnect');
     const { subject, subjectaltname } = socket.getPeerCertificate();
     socket.destroy();
-    return `${subject.CN} ${subjectaltname}`;
+    return `${String(subject.CN)} ${String(subjectaltname)}`;
   }
 
   test('are shown on TLS and WSS; the certificate of the box serves its own names', async () => {
@@ -47,7 +47,11 @@ describe('certificates from files', () => {
 
   test('are replaced while the box serves; what does not fit is refused and told', async () => {
     install('second');
-    await until('the new one on TLS', async () => (await shown(5061)).startsWith('second '), 15_000);
+    await until(
+      'the new one on TLS',
+      async () => (await shown(5061)).startsWith('second '),
+      15_000,
+    );
     assert.match(await shown(5067), /^second /);
     writeFileSync(files.cert, 'nonsense');
     await until(
