@@ -4,8 +4,9 @@ import { type Authenticator, identityRefusal } from '../auth/authenticator.ts';
 import type { RegEvents } from '../events/reg-events.ts';
 import { contactRefusal, isGruu } from '../gruu/checks.ts';
 import type { Gruus } from '../gruu/gruus.ts';
-import { type SipRequest, createResponse } from '../message/message.ts';
+import { type SipRequest, type SipResponse, createResponse } from '../message/message.ts';
 import { readDisposition } from '../proxy/disposition.ts';
+import { withEdgePath } from '../proxy/edge-path.ts';
 import type { Sender } from '../proxy/forward.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import { type RoutedRequest, addressesServer, readRoutes } from '../proxy/routing.ts';
@@ -18,6 +19,7 @@ import { aorOf, servedDomainOf } from './aor.ts';
 import type { Domains } from './domains.ts';
 import { type SipFailure, sipFailure } from './failure.ts';
 import type { ListenerPolicy, SipSettings } from './settings.ts';
+import type { TrunkPeer, TrunkPeers } from './trunk-peers.ts';
 
 export interface DispatcherDeps {
   readonly trace: Trace;
@@ -28,6 +30,7 @@ export interface DispatcherDeps {
   readonly proxy: Proxy;
   readonly redirector: Redirector;
   readonly screen: CallerScreen | undefined;
+  readonly trunks: TrunkPeers | undefined;
   readonly gruus: Gruus | undefined;
   readonly regEvents: RegEvents;
   readonly settings: SipSettings;
@@ -111,6 +114,11 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       redirector.redirect(transaction, routed.request);
       return;
     }
+    const trunk = incomingTrunk(routed, flow);
+    if (trunk !== undefined) {
+      serve(transaction, routed, { ...unknownSender, trusted: trunk.trusted });
+      return;
+    }
     // A dialog we recorded on this very flow needs no proof again; from another flow it does.
     const known = inDialog && routed.fromRecordedFlow;
     if (known || !settings.auth.challengeRequests || isFromOutside(routed, inDialog, policy)) {
@@ -119,21 +127,41 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     }
     const auth = authenticator.check(routed.request, flow, 'proxy', policy.algorithms);
     if (!auth.ok) {
-      refuse(transaction, auth.failure);
+      challenge(transaction, auth.failure);
       return;
     }
     const { aor } = auth.account;
-    const refusal = inDialog
-      ? undefined
-      : (identityRefusal(routed.request, aor, domains) ??
-        contactRefusal(routed.request, aor, domains, deps.gruus));
+    const own = deps.trunks?.ofAccount(aor);
+    if (own !== undefined && routed.request.method !== 'REGISTER') {
+      serve(transaction, routed, { aor, fromOverlay: false, trusted: own.trusted });
+      return;
+    }
+    // Whose registration it is, its own registrar will ask.
+    const isRegister = routed.request.method === 'REGISTER';
+    const refusal =
+      inDialog || isRegister
+        ? undefined
+        : (identityRefusal(routed.request, aor, domains) ??
+          contactRefusal(routed.request, aor, domains, deps.gruus));
     if (refusal !== undefined) refuse(transaction, refusal);
     else serve(transaction, routed, { aor, fromOverlay: false });
+  }
+
+  /** Known by its address; whoever shows credentials there is a user behind it. */
+  function incomingTrunk({ request: incoming }: RoutedRequest, flow: Flow): TrunkPeer | undefined {
+    if (incoming.method === 'REGISTER' || incoming.has('Proxy-Authorization')) return undefined;
+    return deps.trunks?.ofFlow(flow);
   }
 
   /** A caller may ask for the places instead of being forwarded to them. RFC 3841 §9.1. */
   function serve(transaction: ServerTransaction, routed: RoutedRequest, sender: Sender): void {
     const { request: incoming } = routed;
+    if (incoming.method === 'REGISTER') {
+      const edged = withEdgePath(incoming, transaction.flow, hops);
+      if (edged.ok) proxy.forward(transaction, withRequest(routed, edged.value), sender);
+      else refuse(transaction, edged.error);
+      return;
+    }
     const isLookup = routed.nextRoute === undefined && !routed.recorded && !incoming.inDialog;
     if (isLookup && !isGruu(incoming, domains) && readDisposition(incoming).redirect) {
       redirector.redirect(transaction, incoming);
@@ -155,7 +183,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     const from = incoming.from.parsedUri;
     if (!from.ok || servedDomainOf(from.value, domains) !== undefined) return false;
     // The genuine token names the way, so nothing else can be reached (RFC 5626 §5.3.1).
-    if (inDialog) return flowId !== undefined;
+    if (inDialog || flowId !== undefined) return flowId !== undefined;
     if (incoming.has('Proxy-Authorization')) return false;
     return aorOf(incoming.parsedUri.value, domains) !== undefined;
   }
@@ -273,12 +301,13 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
 
   function refuse(transaction: ServerTransaction, refusal: SipFailure): void {
     refused.add();
-    transaction.respond(
-      createResponse(transaction.request, refusal.status, refusal.reason, {
-        toTag: transaction.toTag,
-        ...(refusal.headers === undefined ? {} : { headers: refusal.headers }),
-      }),
-    );
+    transaction.respond(responseOf(transaction, refusal, transaction.toTag));
+  }
+
+  /** Whoever has proved nothing yet occupies nothing. RFC 3261 §26.3.2.4. */
+  function challenge(transaction: ServerTransaction, refusal: SipFailure): void {
+    refused.add();
+    transaction.respondOnce((toTag) => responseOf(transaction, refusal, toTag));
   }
 
   function ack(incoming: SipRequest, flow: Flow): void {
@@ -340,6 +369,17 @@ const servedAnyway: ReadonlySet<string> = new Set([
   'REFER',
   'SUBSCRIBE',
 ]);
+
+function responseOf(
+  { request }: ServerTransaction,
+  { headers, reason, status }: SipFailure,
+  toTag: string,
+): SipResponse {
+  return createResponse(request, status, reason, {
+    toTag,
+    ...(headers === undefined ? {} : { headers }),
+  });
+}
 
 function withRequest(routed: RoutedRequest, request: SipRequest): RoutedRequest {
   return request === routed.request ? routed : { ...routed, request };

@@ -183,11 +183,40 @@ function formatParameters(contact: NameAddr): string {
   for (const [name, value] of contact.params) {
     if (separate.has(name)) continue;
     if (value === undefined) text += `;${name}`;
-    else
-      text += /^[\w.!%*+`'~-]+$/.test(value) ? `;${name}=${value}` : `;${name}="${escape(value)}"`;
+    else text += isPlain(name, value) ? `;${name}=${value}` : `;${name}="${escape(value)}"`;
   }
   return text;
 }
+
+/** Values of feature tags always stand in quotes (RFC 3840 §9), others where they are no token. */
+function isPlain(name: string, value: string): boolean {
+  if (name.startsWith('+') || baseTags.has(name)) return false;
+  return /^[\w.!%*+`'~-]+$/.test(value);
+}
+
+/** RFC 3840 §9 and the registry it opened. */
+const baseTags: ReadonlySet<string> = new Set([
+  'actor',
+  'application',
+  'audio',
+  'automata',
+  'class',
+  'control',
+  'data',
+  'description',
+  'duplex',
+  'events',
+  'extensions',
+  'isfocus',
+  'language',
+  'methods',
+  'mobility',
+  'priority',
+  'schemes',
+  'text',
+  'type',
+  'video',
+]);
 
 function escape(value: string): string {
   return value.replace(/["\\]/g, '\\$&');

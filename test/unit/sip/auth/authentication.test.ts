@@ -279,3 +279,53 @@ test('a flow token learned elsewhere opens no door', () => {
   assert.deepEqual(info.values('Route'), ['<sip:203.0.113.9:5062;lr>']);
   assert.equal(victim.waiting, 0);
 });
+
+test('[S3261-22.1-03] the credentials of an INVITE are good for its ACK, though their nonce is used up', () => {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  register(bob, 'bob');
+  alice.send(message(alice, { callId: 'a', cseq: 1 }));
+  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
+  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
+  const authorization = `Proxy-Authorization: ${proof}`;
+  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [authorization] }));
+  alice.response(100);
+  bob.reply(bob.request('INVITE'), 200, { contact: 'sip:bob@192.0.2.20:5062' });
+  const ok = alice.response(200);
+  const routes = [...ok.values('Record-Route')].reverse().map((route) => `Route: ${route}`);
+  alice.send(
+    message(alice, {
+      method: 'ACK',
+      callId: 'a',
+      cseq: 2,
+      uri: 'sip:bob@192.0.2.20:5062',
+      to: `<${uri}>;tag=callee`,
+      headers: [...routes, authorization],
+    }),
+  );
+  bob.request('ACK');
+  assert.equal(alice.waiting, 0);
+  // The same proof does not serve for anything else.
+  alice.send(message(alice, { callId: 'b', cseq: 3, headers: [authorization] }));
+  assert.match(alice.response(407).header('Proxy-Authenticate') ?? '', /stale=true/i);
+});
+
+test('[S3261-26.3.2.4-01] strangers are challenged once, and nothing is kept of them', () => {
+  const rig = createAuthRig();
+  const stranger = rig.phone('192.0.2.66');
+  const text = message(stranger, { callId: 's', branch: 'z9hG4bK-stranger' });
+  stranger.send(text);
+  const challenge = stranger.response(407);
+  assert.equal(rig.server.snapshot().transactions, 0);
+  rig.clock.advance(40_000);
+  assert.equal(stranger.waiting, 0);
+  // Its ACK, and the INVITE once more.
+  const ack = text
+    .replaceAll('INVITE', 'ACK')
+    .replace(/To: .*/, `To: ${challenge.header('To') ?? ''}`);
+  stranger.send(ack);
+  assert.equal(stranger.waiting, 0);
+  stranger.send(text);
+  assert.equal(stranger.response(407).to.tag, challenge.to.tag);
+});
