@@ -28,18 +28,19 @@ export interface DatagramStreamDependencies {
 }
 
 const offsetBytes = 4;
-/** As on links: every frame is sent so often at most. */
-const maxTransmissions = 5;
 /** Frames sent later and acknowledged earlier that make a frame count as lost. */
 const overtakenBy = 3;
+/** The wait for an acknowledgement doubles so often at most. */
+const maxDoublings = 5;
 
 interface Segment {
   readonly offset: Uint8Array;
   readonly bytes: Uint8Array;
-  /** Of the newest copy. */
-  sequence: number;
+  readonly firstSentMs: number;
+  /** Sequence numbers of all copies, each with the time it left. */
+  readonly copies: Map<number, number>;
+  newest: number;
   sentAtMs: number;
-  copies: number;
 }
 
 /** The same connection as a stream; throws UsageError when it is one already. */
@@ -68,7 +69,12 @@ export function createDatagramStream(dependencies: DatagramStreamDependencies): 
   let nextOffset = 0;
   let nextSequence = 0;
   /** In the order of their newest copies. */
-  let flying: Segment[] = [];
+  const flying = new Set<Segment>();
+  /** To be sent again, the oldest first. */
+  const lost = new Set<Segment>();
+  const bySequence = new Map<number, Segment>();
+  /** In a row, without an acknowledgement between them. */
+  let timeouts = 0;
   let timer: Timer | undefined;
   let handler: ConnectionHandler | undefined;
   let aboveHighWater = false;
@@ -76,16 +82,26 @@ export function createDatagramStream(dependencies: DatagramStreamDependencies): 
   let closing: { readonly reason: string; readonly timer: Timer } | undefined;
   let ended = false;
 
+  /** Sends what the window admits: first what is lost, then what is new. */
   function fill(): void {
-    while (!ended && queuedBytes > 0 && congestion.admits(flying.length)) {
-      const bytes = takeQueued();
-      const offset = new Uint8Array(offsetBytes);
-      new DataView(offset.buffer).setUint32(0, nextOffset);
-      nextOffset = (nextOffset + bytes.length) >>> 0;
-      flyingBytes += bytes.length;
-      transmit({ offset, bytes, sequence: 0, sentAtMs: 0, copies: 0 });
+    while (!ended && congestion.admits(flying.size)) {
+      const next = firstOf(lost) ?? newSegment();
+      if (next === undefined) break;
+      lost.delete(next);
+      transmit(next);
     }
     if (timer === undefined) watch();
+  }
+
+  function newSegment(): Segment | undefined {
+    if (queuedBytes === 0) return undefined;
+    const bytes = takeQueued();
+    const offset = new Uint8Array(offsetBytes);
+    new DataView(offset.buffer).setUint32(0, nextOffset);
+    nextOffset = (nextOffset + bytes.length) >>> 0;
+    flyingBytes += bytes.length;
+    const firstSentMs = clock.monotonicMs();
+    return { offset, bytes, firstSentMs, copies: new Map(), newest: 0, sentAtMs: 0 };
   }
 
   /** As much as one datagram holds, whole when it fits. */
@@ -107,56 +123,56 @@ export function createDatagramStream(dependencies: DatagramStreamDependencies): 
   }
 
   function transmit(segment: Segment): void {
-    segment.sequence = nextSequence;
+    const sequence = nextSequence;
     nextSequence = (nextSequence + 1) >>> 0;
+    segment.newest = sequence;
     segment.sentAtMs = clock.monotonicMs();
-    if (segment.copies++ > 0) retransmitted.add();
-    flying.push(segment);
-    connection.send(encodeDataFrame(segment.sequence, segment.offset, segment.bytes));
+    if (segment.copies.size > 0) retransmitted.add();
+    segment.copies.set(sequence, segment.sentAtMs);
+    bySequence.set(sequence, segment);
+    flying.add(segment);
+    connection.send(encodeDataFrame(sequence, segment.offset, segment.bytes));
   }
 
   function watch(): void {
     timer?.cancel();
     timer = undefined;
-    const [oldest] = flying;
+    const oldest = firstOf(flying);
     if (oldest === undefined || ended) return;
-    const waitMs = rto.rtoMs * 2 ** (oldest.copies - 1);
-    const leftMs = oldest.sentAtMs + waitMs - clock.monotonicMs();
-    timer = clock.after('stream-retransmission', Math.max(1, leftMs), () => {
+    const dueMs = oldest.sentAtMs + rto.rtoMs * 2 ** Math.min(timeouts, maxDoublings);
+    const delayMs = Math.max(1, dueMs - clock.monotonicMs());
+    timer = clock.after('stream-retransmission', delayMs, () => {
       timer = undefined;
-      const now = clock.monotonicMs();
-      if (now - oldest.sentAtMs >= waitMs && flying.includes(oldest)) {
-        congestion.timedOut();
-        repeat(oldest);
-      }
-      watch();
+      timedOut(oldest);
     });
   }
 
-  function repeat(segment: Segment): void {
-    if (segment.copies >= maxTransmissions) {
+  /** Nothing under way counts as delivered any more (RFC 6298 §5.4 to §5.6). */
+  function timedOut(oldest: Segment): void {
+    if (clock.monotonicMs() - oldest.firstSentMs >= limits.link.suspectKeptMs) {
       failed.add();
       end('no acknowledgement');
       return;
     }
-    flying = flying.filter((other) => other !== segment);
-    transmit(segment);
+    timeouts++;
+    congestion.timedOut();
+    for (const segment of flying) lost.add(segment);
+    flying.clear();
+    fill();
   }
 
   function acknowledged(sequence: number): void {
-    const index = flying.findIndex((segment) => segment.sequence === sequence);
-    const segment = flying[index];
-    if (segment === undefined) return;
-    flying.splice(index, 1);
+    const segment = bySequence.get(sequence);
+    const sentAtMs = segment?.copies.get(sequence);
+    if (segment === undefined || sentAtMs === undefined) return;
+    flying.delete(segment);
+    lost.delete(segment);
+    timeouts = 0;
+    for (const copy of segment.copies.keys()) bySequence.delete(copy);
     flyingBytes -= segment.bytes.length;
-    rto.sample(clock.monotonicMs() - segment.sentAtMs);
+    rto.sample(clock.monotonicMs() - sentAtMs);
     congestion.acknowledged();
-    const overtaken = flying.filter(
-      (other) =>
-        ((sequence - other.sequence) | 0) >= overtakenBy && other.copies < maxTransmissions,
-    );
-    if (overtaken.length > 0) congestion.lost(sequence, nextSequence);
-    for (const late of overtaken) repeat(late);
+    giveUpOvertaken(sequence);
     watch();
     fill();
     if (aboveHighWater && bufferedBytes() <= limits.node.lowWaterBytes) {
@@ -164,6 +180,17 @@ export function createDatagramStream(dependencies: DatagramStreamDependencies): 
       handler?.drained?.();
     }
     if (closing !== undefined && bufferedBytes() === 0) end(closing.reason);
+  }
+
+  /** Those under way are in the order of their newest copies, so the overtaken ones come first. */
+  function giveUpOvertaken(sequence: number): void {
+    const before = lost.size;
+    for (const segment of flying) {
+      if (((sequence - segment.newest) | 0) < overtakenBy) break;
+      flying.delete(segment);
+      lost.add(segment);
+    }
+    if (lost.size > before) congestion.lost(sequence, nextSequence);
   }
 
   function receive(datagram: Uint8Array): void {
@@ -251,4 +278,9 @@ export function createDatagramStream(dependencies: DatagramStreamDependencies): 
       };
     },
   };
+}
+
+function firstOf<T>(set: ReadonlySet<T>): T | undefined {
+  for (const element of set) return element;
+  return undefined;
 }

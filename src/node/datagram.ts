@@ -35,15 +35,23 @@ export function createDatagramOpener(options: DatagramOptions): DatagramOpener {
     const chosen = at.port === 0 && ports !== undefined;
     const port = chosen ? portOfRange(ports) : at.port;
     const six = isIPv6(at.address);
-    const socket = createSocket({ type: six ? 'udp6' : 'udp4', ipv6Only: false });
+    const socket = createSocket({
+      type: six ? 'udp6' : 'udp4',
+      ipv6Only: false,
+      // All addresses are numeric; asking the resolver for each datagram would cost a turn.
+      lookup: (address, _options, found) => {
+        found(null, address, six ? 6 : 4);
+      },
+    });
     let waiting = 0;
     let closed = false;
 
+    /** What was sent before still leaves. */
     function close(): void {
       if (closed) return;
       closed = true;
       open--;
-      socket.close();
+      if (waiting === 0) socket.close();
     }
 
     socket.once('error', (error: NodeJS.ErrnoException) => {
@@ -78,6 +86,7 @@ export function createDatagramOpener(options: DatagramOptions): DatagramOpener {
             waiting++;
             socket.send(bytes, to.port, to.address, (error) => {
               waiting--;
+              if (closed && waiting === 0) socket.close();
               // A refusal that an earlier datagram met is a loss like any other.
               if (error !== null) unsent.add();
             });
