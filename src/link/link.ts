@@ -77,8 +77,6 @@ export function createLink(dependencies: LinkDependencies): Link {
   const window = createAckWindow();
   const unacknowledged = createPendingQueue();
   let nextSequence = connection.framesSent ?? 0;
-  let closed = false;
-  let suspect = false;
   /** True once nothing more is read: closing, or the far end broke the framing rules. */
   let deaf = false;
   let closing = false;
@@ -162,17 +160,24 @@ export function createLink(dependencies: LinkDependencies): Link {
     }
     while (acked !== undefined && ((sequence - acked.sequence) | 0) >= 0) {
       unacknowledged.shift();
-      if (acked.sequence === sequence) rto.sample(clock.monotonicMs() - acked.sentAtMs);
+      if (acked.sequence === sequence) measure(acked.sentAtMs);
       const done = acked.done;
       acked.done = undefined;
       done?.(true);
       acked = unacknowledged.first();
     }
-    if (suspect && !closing) {
-      suspect = false;
+    link.unacknowledged = unacknowledged.length;
+    if (link.suspect && !closing) {
+      link.suspect = false;
       count.resumed.add();
       events.suspect(false);
     }
+  }
+
+  function measure(sentAtMs: number): void {
+    rto.sample(clock.monotonicMs() - sentAtMs);
+    link.rttMs = rto.rttMs;
+    link.rtoMs = rto.rtoMs;
   }
 
   /** One lazy timer: it looks at the oldest message and arms itself again for what is left. */
@@ -195,8 +200,8 @@ export function createLink(dependencies: LinkDependencies): Link {
       close('no acknowledgement');
       return;
     }
-    if (!suspect) {
-      suspect = true;
+    if (!link.suspect) {
+      link.suspect = true;
       count.suspected.add();
       events.suspect(true);
     }
@@ -242,8 +247,8 @@ export function createLink(dependencies: LinkDependencies): Link {
       deliver();
     },
     closed(reason) {
-      if (closed) return;
-      closed = true;
+      if (link.closed) return;
+      link.closed = true;
       closing = true;
       deaf = true;
       timer?.cancel();
@@ -254,28 +259,20 @@ export function createLink(dependencies: LinkDependencies): Link {
         pending.done = undefined;
         done?.(false);
       }
+      link.unacknowledged = 0;
       events.closed(reason);
     },
   });
 
-  return {
+  // Fields and no accessors: V8 keeps objects with accessors of their own in slow mode.
+  const link: { -readonly [Key in keyof Link]: Link[Key] } = {
     connection,
     nodeId: dependencies.nodeId,
-    get closed() {
-      return closed;
-    },
-    get suspect() {
-      return suspect;
-    },
-    get rttMs() {
-      return rto.rttMs;
-    },
-    get rtoMs() {
-      return rto.rtoMs;
-    },
-    get unacknowledged() {
-      return unacknowledged.length;
-    },
+    closed: false,
+    suspect: false,
+    rttMs: undefined,
+    rtoMs: rto.rtoMs,
+    unacknowledged: 0,
     mtuBytes: undefined,
     send(message, done, rest = emptyBytes) {
       if (closing) return false;
@@ -291,9 +288,11 @@ export function createLink(dependencies: LinkDependencies): Link {
       unacknowledged.push({ sequence, sentAtMs: clock.monotonicMs(), done });
       count.sent.add();
       connection.send(encodeDataFrame(sequence, message, rest));
+      link.unacknowledged = unacknowledged.length;
       if (timer === undefined) watch(rto.rtoMs);
       return true;
     },
     close,
   };
+  return link;
 }

@@ -21,18 +21,19 @@ export function createPendingQueue(): PendingQueue {
   let items: Pending[] = [];
   let head = 0;
 
-  return {
-    get length() {
-      return items.length - head;
-    },
+  // Fields and no accessors: V8 keeps objects with accessors of their own in slow mode.
+  const queue: { -readonly [Key in keyof PendingQueue]: PendingQueue[Key] } = {
+    length: 0,
     push(pending) {
       items.push(pending);
+      queue.length++;
     },
     first: () => items[head],
     last: () => (items.length > head ? items[items.length - 1] : undefined),
     shift() {
       const first = items[head];
       if (first === undefined) return undefined;
+      queue.length--;
       head++;
       if (head === items.length) {
         items.length = 0;
@@ -45,4 +46,5 @@ export function createPendingQueue(): PendingQueue {
     },
     at: (index) => items[head + index],
   };
+  return queue;
 }

@@ -20,19 +20,15 @@ export function createRtoEstimator(
     minimumMs: limits.link.minimumRtoMs,
   },
 ): RtoEstimator {
-  let smoothed: number | undefined;
   let variation = 0;
-  let rtoMs = initialMs;
 
-  return {
-    get rttMs() {
-      return smoothed;
-    },
-    get rtoMs() {
-      return rtoMs;
-    },
+  // Fields and no accessors: V8 keeps objects with accessors of their own in slow mode.
+  const estimator: { -readonly [Key in keyof RtoEstimator]: RtoEstimator[Key] } = {
+    rttMs: undefined,
+    rtoMs: initialMs,
     sample(rttMs) {
       const r = Math.max(0, rttMs);
+      let smoothed = estimator.rttMs;
       if (smoothed === undefined) {
         smoothed = r;
         variation = r / 2;
@@ -40,8 +36,10 @@ export function createRtoEstimator(
         variation = (1 - beta) * variation + beta * Math.abs(smoothed - r);
         smoothed = (1 - alpha) * smoothed + alpha * r;
       }
+      estimator.rttMs = smoothed;
       const computed = Math.ceil(smoothed + Math.max(1, 4 * variation));
-      rtoMs = Math.min(limits.link.maximumRtoMs, Math.max(minimumMs, computed));
+      estimator.rtoMs = Math.min(limits.link.maximumRtoMs, Math.max(minimumMs, computed));
     },
   };
+  return estimator;
 }
