@@ -65,16 +65,19 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
   let attempts = 0;
   const retries = trace.counter('chord_join_retries_total');
 
-  function enter(next: Phase, timeoutMs?: number, expired?: () => void): void {
+  function enter(next: Phase): void {
     timer?.cancel();
     timer = undefined;
     phase = next;
-    if (timeoutMs !== undefined && expired !== undefined) {
-      timer = clock.after(`chord-join-${next.name}`, timeoutMs, () => {
-        timer = undefined;
-        if (phase === next) expired();
-      });
-    }
+  }
+
+  /** The same for a bounded time: leaving the phase cancels the timer. */
+  function enterFor(timeoutMs: number, next: Phase, expired: () => void): void {
+    enter(next);
+    timer = clock.after(`chord-join-${next.name}`, timeoutMs, () => {
+      timer = undefined;
+      expired();
+    });
   }
 
   /** Begins again after a pause that doubles from attempt to attempt. */
@@ -83,7 +86,8 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
     const longestMs = Math.min(timing.joinRetryMaxMs, timing.joinRetryMs * 2 ** attempts);
     attempts = Math.min(attempts + 1, 16);
     trace.log(attempts > 4 ? 'warn' : 'debug', 'chord-join-retry', { reason, attempt: attempts });
-    enter({ name: 'bootstrap' }, longestMs * (0.5 + randomUnit(host.random) / 2), attachFirst);
+    const pauseMs = longestMs * (0.5 + randomUnit(host.random) / 2);
+    enterFor(pauseMs, { name: 'bootstrap' }, attachFirst);
   }
 
   function attachFirst(): void {
@@ -108,7 +112,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
 
   /** A link that comes up ends the wait; without one the discovery is repeated. */
   function awaitBootstrap(): void {
-    enter({ name: 'bootstrap' }, timing.joinRetryMaxMs, attachFirst);
+    enterFor(timing.joinRetryMaxMs, { name: 'bootstrap' }, attachFirst);
     host.discoverBootstrap?.(() => step());
   }
 
@@ -117,12 +121,12 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
     const expired = (): void => {
       if (waiting.asked++ === 0) {
         askForTables(admitting);
-        enter(waiting, timing.joinUpdateWaitMs, expired);
+        enterFor(timing.joinUpdateWaitMs, waiting, expired);
       } else {
         exploreFrom(admitting);
       }
     };
-    enter(waiting, timing.joinUpdateWaitMs, expired);
+    enterFor(timing.joinUpdateWaitMs, waiting, expired);
     step();
   }
 
@@ -138,7 +142,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
   /** Without the admitting peer's tables: Ping for the successors one by one (RFC 6940 §10.5). */
   function exploreFrom(admitting: NodeId): void {
     const exploring: Phase = { name: 'neighbors' };
-    enter(exploring, timing.joinTransferWaitMs, () => retry('neighbors could not be attached'));
+    enterFor(timing.joinTransferWaitMs, exploring, () => retry('neighbors could not be attached'));
     host.pingResource(after(self), admitting, (first) => {
       if (phase !== exploring || !first.ok) return;
       learner.attach(first.value, admitting);
@@ -158,7 +162,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
         return;
       case 'tables':
         if (peers.get(phase.admitting)?.heard === true) {
-          enter({ name: 'neighbors' }, timing.joinTransferWaitMs, () =>
+          enterFor(timing.joinTransferWaitMs, { name: 'neighbors' }, () =>
             retry('neighbors could not be attached'),
           );
           step();
@@ -188,7 +192,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
       if (successor === undefined) retry('the admitting peer is gone');
       else sendJoin(successor);
     };
-    enter(waiting, timing.joinFingersWaitMs, goOn);
+    enterFor(timing.joinFingersWaitMs, waiting, goOn);
     dependencies.findFingers(goOn);
   }
 
@@ -205,7 +209,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
         retry(outcome.error);
         return;
       }
-      enter({ name: 'transfer', admitting }, timing.joinTransferWaitMs, () =>
+      enterFor(timing.joinTransferWaitMs, { name: 'transfer', admitting }, () =>
         retry('the transfer did not end'),
       );
     });
@@ -226,7 +230,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
         dependencies.admitted();
       } else if (before !== undefined && strictlyBetween(self, before, from)) {
         // Somebody else was admitted between us and this peer: that one admits us now.
-        enter({ name: 'neighbors' }, timing.joinTransferWaitMs, () =>
+        enterFor(timing.joinTransferWaitMs, { name: 'neighbors' }, () =>
           retry('neighbors could not be attached'),
         );
         step();

@@ -30,7 +30,7 @@ export interface Learner {
   ask(id: NodeId): void;
   /** Nodes named by one that is leaving; considered until it is gone. */
   hint(ids: readonly NodeId[], from: NodeId): void;
-  /** The node is to be left alone for a while. */
+  /** The node is to be left alone for at least this long. */
   avoid(id: NodeId, forMs: number): void;
   linkUp(id: NodeId): void;
   linkDown(id: NodeId): void;
@@ -246,7 +246,12 @@ export function createLearner(
     ],
     attach,
     ask,
-    avoid: (id, forMs) => setAvoided(id, forMs, avoided.get(id)?.failures ?? 0),
+    avoid(id, forMs) {
+      const entry = avoided.get(id);
+      // The link of a node that said Leave goes down soon after: that does not shorten the time.
+      const leftMs = (entry?.untilMs ?? 0) - clock.monotonicMs();
+      setAvoided(id, Math.max(forMs, leftMs), entry?.failures ?? 0);
+    },
     hint(ids, from) {
       if (hints.size < attachesAtOnce) hints.set(from, ids);
     },

@@ -33,7 +33,7 @@ export function sayLeave(host: TopologyHost, peers: PeerTable, done: () => void)
   let ended = false;
 
   function send(id: NodeId): void {
-    const data: ChordLeaveData = isAhead(self, id)
+    const data: ChordLeaveData = isAhead(id)
       ? { type: 'fromPred', predecessors }
       : { type: 'fromSucc', successors };
     unanswered.add(id);
@@ -77,10 +77,8 @@ export function sayLeave(host: TopologyHost, peers: PeerTable, done: () => void)
   }
 
   /** True when we are the recipient's predecessor rather than its successor: it is nearer clockwise. */
-  function isAhead(from: NodeId, id: NodeId): boolean {
-    return successors[0] !== predecessors[0] || id !== successors[0]
-      ? distance(from, id) < distance(id, from)
-      : false;
+  function isAhead(id: NodeId): boolean {
+    return distance(self, id) < distance(id, self);
   }
 
   const answers = clock.after('chord-leave', timing.leaveAnswersMs, handOver);
