@@ -16,6 +16,8 @@ export const tools: readonly Tool[] = [
   { program: 'chromium', debianPackage: 'chromium' },
   { program: 'svmap', debianPackage: 'sipvicious' },
   { program: 'turnserver', debianPackage: 'coturn' },
+  { program: 'nft', debianPackage: 'nftables' },
+  { program: 'ip', debianPackage: 'iproute2' },
 ];
 
 /** True when the program is on the path. */
