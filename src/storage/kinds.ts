@@ -44,6 +44,11 @@ export interface KindDefinition {
   /** False: Find does not tell where values are (§7.4.4.2). */
   readonly findable?: boolean;
   readonly validate?: ValueCheck | undefined;
+  /**
+   * A cheap look at the user name of the signer before any signature is checked; the error is text for
+   * an Error_Forbidden (RFC 7904 §8.1).
+   */
+  readonly acceptsUser?: ((userName: string) => Outcome<void>) | undefined;
 }
 
 export interface KindRegistry {
@@ -74,6 +79,7 @@ export function createKindRegistry(): KindRegistry {
       name: parameters.name ?? usage?.name ?? `0x${parameters.kind.toString(16)}`,
       findable: usage?.findable ?? true,
       validate: usage?.validate,
+      acceptsUser: usage?.acceptsUser,
     };
   }
 

@@ -7,6 +7,7 @@ import { limits } from '../base/limits.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
 import type { Certificate, Verifier } from '../ports/certificates.ts';
 import type { Clock } from '../ports/clock.ts';
+import { resolveSigner } from '../trust/signer-identity.ts';
 import type { Signer, Trust } from '../trust/trust.ts';
 import { tryDecode } from '../wire/codec.ts';
 import {
@@ -152,6 +153,14 @@ export function verifyStore(
     const { kind, dataModel: model } = definition;
     const context = { resource: store.resource, kind, model };
     for (const [i, stored] of unchecked.entries()) {
+      const early = checkClaimedUser(definition, stored, certificates);
+      if (!early.ok) {
+        dependencies.clock.after('store-name-refused', 0, () => {
+          refusal ??= forbidden(early.error);
+          if (--waiting === 0) settle();
+        });
+        continue;
+      }
       verifyStoredValue(dependencies, context, stored, certificates, (outcome) => {
         const checked = outcome.ok
           ? checkSigner(definition, store.resource, stored, outcome.value)
@@ -166,6 +175,17 @@ export function verifyStore(
 
 function isPresent(value: VerifiedValue | undefined): value is VerifiedValue {
   return value !== undefined;
+}
+
+/** What the certificate says that the value names, proved or not. */
+function checkClaimedUser(
+  { acceptsUser }: KindDefinition,
+  { signature }: StoredData,
+  certificates: readonly Certificate[],
+): Outcome<void> {
+  if (acceptsUser === undefined) return success(undefined);
+  const userName = resolveSigner(signature.identity, certificates)?.certificate.userName;
+  return userName === undefined ? success(undefined) : acceptsUser(userName);
 }
 
 function checkSigner(

@@ -1,6 +1,6 @@
 /** The SIP-REGISTRATION Kind as storing peers check it. RFC 7904 §3.3, §7. */
 import type { OverlayConfig } from '../../ports/overlay-config.ts';
-import { failure, success } from '../../base/outcome.ts';
+import { failure, success, type Outcome } from '../../base/outcome.ts';
 import { bytesEqual } from '../../base/bytes.ts';
 import { idBytes } from '../../base/ids.ts';
 import type { KindDefinition } from '../../storage/kinds.ts';
@@ -29,6 +29,14 @@ export function sipRegistrationKind(config: () => OverlayConfig): KindDefinition
     return filter;
   }
 
+  function acceptsUser(userName: string | undefined): Outcome<void> {
+    const host = userName === undefined ? undefined : aorParts(userName)?.host;
+    if (host === undefined) return failure('user name is no SIP AOR');
+    return currentFilter().acceptsHost(host)
+      ? success(undefined)
+      : failure(`domain ${host} is not served`);
+  }
+
   return {
     kind: sipRegistrationKindId,
     name: 'SIP-REGISTRATION',
@@ -36,12 +44,12 @@ export function sipRegistrationKind(config: () => OverlayConfig): KindDefinition
     accessControl: 'USER-NODE-MATCH',
     maxCount: defaultMaxCount,
     maxSizeBytes: defaultMaxSizeBytes,
+    acceptsUser,
     validate(context) {
       const { resource, signer, signerNodeId } = context;
       const aor = signer.userName;
-      const host = aor === undefined ? undefined : aorParts(aor)?.host;
-      if (aor === undefined || host === undefined) return failure('user name is no SIP AOR');
-      if (!currentFilter().acceptsHost(host)) return failure(`domain ${host} is not served`);
+      const accepted = acceptsUser(aor);
+      if (!accepted.ok || aor === undefined) return accepted;
       if (resourceOfAor(aor) !== resource) return failure('AOR does not match the Resource-ID');
       const { key, exists, value } = context.value;
       if (

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { identity, domain, nodeId } from './support/world.ts';
+import { config, identity, domain, nodeId } from './support/world.ts';
 import { account, createWorld } from './support/box.ts';
 import { register, tryRegister } from './support/register.ts';
 
@@ -110,6 +110,16 @@ test('[R7904-3.3-07] what the overlay forbids is answered 403 and not kept', () 
   assert.equal(register(clock, phone, 'bob').status, 403);
   assert.equal(one.adapter.location.bindings(bob).length, 0);
   assert.equal(one.adapter.snapshot().registrations.length, 0);
+});
+
+test('[R7904-3.3-03] an AOR outside the namespaces of the configuration is refused here, nothing is sent', () => {
+  const { clock, ring, box } = createWorld();
+  const one = box(1);
+  const phone = one.phone('192.0.2.20');
+  ring.config = config({ domainRestriction: { enable: true, patterns: ['elsewhere\\.example'] } });
+  assert.equal(register(clock, phone, 'bob').status, 403);
+  assert.equal(ring.log.stores.length, 0);
+  assert.equal(one.adapter.location.bindings(bob).length, 0);
 });
 
 test('no answer: 200 within 2 s, local calls work, the store is retried and visible', () => {

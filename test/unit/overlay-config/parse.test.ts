@@ -365,6 +365,17 @@ test('domain restrictions under both names, in the configuration or in the Kind'
   });
 });
 
+test('[R7904-3.4-07] domain restrictions count only in the namespace of the SIP usage', () => {
+  const element = '<d:domain-restriction xmlns:d="NAMESPACE" enable="true"/>';
+  const inNamespace = (name: string) =>
+    config(element.replace('NAMESPACE', name)).domainRestriction;
+  assert.deepEqual(inNamespace('urn:ietf:params:xml:ns:p2p:config-base:sip'), {
+    enable: true,
+    patterns: [],
+  });
+  assert.equal(inNamespace('urn:example:sip'), undefined);
+});
+
 test('[R6940-6.6.1-06] [R6940-11.1-37] what this program does not support is named; case counts', () => {
   const supported = { plugins: ['CHORD-RELOAD'], linkProtocols: ['TLS-TCP-FH-NO-ICE'] };
   const protocol = '<overlay-link-protocol>TLS-TCP-FH-NO-ICE</overlay-link-protocol>';

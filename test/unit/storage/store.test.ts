@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resourceIdOfName } from '../../../src/base/ids.ts';
 import { limits } from '../../../src/base/limits.ts';
+import { failure, success } from '../../../src/base/outcome.ts';
 import { decodeExact, encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
 import { errorCodes, unknownKinds } from '../../../src/wire/reload/errors.ts';
 import { emptySignature } from '../../../src/wire/reload/security.ts';
@@ -651,4 +652,26 @@ test('[R6940-7.4.1.1-09] every check alone leaves everything as it was', () => {
     assert.deepEqual(texts(world, singleKind), ['present']);
     assert.equal([...world.disk.data].toString(), before);
   }
+});
+
+test('[R7904-8.1-01] a Kind may refuse a user by name before any signature is checked', () => {
+  const world = createWorld();
+  const kind = 0xf000_0042;
+  world.kinds.register({
+    kind,
+    name: 'NAMED',
+    dataModel: 'SINGLE',
+    accessControl: 'USER-MATCH',
+    maxCount: 4,
+    maxSizeBytes: 100,
+    acceptsUser: (userName) =>
+      userName.startsWith('bob') ? success(undefined) : failure(`${userName} is not served`),
+  });
+  const refused = storeOne(world, { kind });
+  assert.match(refused.ok ? '' : refused.error.text, /alice.* is not served/);
+  assert.equal(world.verifications(), 0);
+  accepted(
+    storeOne(world, { kind, identity: bob, resource: resourceIdOfName('bob@overlay.example.org') }),
+  );
+  assert.equal(world.verifications(), 1);
 });

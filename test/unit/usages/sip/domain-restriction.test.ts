@@ -131,3 +131,11 @@ test('[R7904-7-01] [R7904-9.1-01] the Kind is 1, a dictionary with USER-NODE-MAT
   assert.equal(kind.dataModel, 'DICTIONARY');
   assert.equal(kind.accessControl, 'USER-NODE-MATCH');
 });
+
+test('[R7904-8.1-01] the domain is looked at before any signature or certificate is checked', () => {
+  const kind = sipRegistrationKind(() => config());
+  const look = kind.acceptsUser ?? assert.fail();
+  assert.ok(look(aor).ok);
+  const foreign = look('alice@other');
+  assert.match(foreign.ok ? '' : foreign.error, /other is not served/);
+});

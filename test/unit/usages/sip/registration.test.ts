@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hexDecode, hexEncode } from '../../../../src/base/text.ts';
+import { hexDecode, hexEncode, utf8Encode } from '../../../../src/base/text.ts';
 import { nodeIdFromBytes } from '../../../../src/base/ids.ts';
 import {
   decodeContactPrefs,
@@ -165,4 +165,24 @@ test('of one phone at several places the newest is tried, the others are alterna
       ['mixed', []],
     ],
   );
+});
+
+test('a client behind a peer is named after that peer', () => {
+  const [peer, client] = [nodeId(1), nodeId(2)];
+  const list = [peer, client].map((node) => ({ type: 'node', nodeId: node }) as const);
+  const decoded = decodeRegistration(encodeRegistration(routeTo(list, [])));
+  assert.ok(decoded?.type === 'route');
+  assert.deepEqual(decoded.destinations, list);
+  assert.equal(terminalNode(decoded.destinations), client);
+});
+
+test('[R7904-3.2-01] a record is its type, the length of the rest in two bytes, and the data', () => {
+  const uri = encodeRegistration({ type: 'uri', uri: 'bob@x' });
+  assert.equal(hexEncode(uri), `0100070005${hexEncode(utf8Encode('bob@x'))}`);
+  const route = encodeRegistration(routeTo(nodeId(1), []));
+  assert.equal(route[0], 2);
+  assert.equal((route[1] ?? 0) * 256 + (route[2] ?? 0), route.length - 3);
+  const longer = Uint8Array.of(...route, 0);
+  assert.equal(decodeRegistration(longer), undefined);
+  assert.equal(decodeRegistration(route.subarray(0, -1)), undefined);
 });
