@@ -40,11 +40,16 @@ import { createIdentityScreen } from './identity-screen.ts';
 import type { UnprovedCallerPolicy } from './identity-screen.ts';
 import { createForwarding } from './forwarding.ts';
 import { createKeyring } from './keys.ts';
+import { createNumberRoutes } from './number-routes.ts';
+import type { NumberRoute } from './number-routes.ts';
 import { createOverlayFlows } from './overlay-flows.ts';
 import { createPublisher } from './publisher.ts';
 import { publicationStates } from './publication.ts';
 import type { PublicationSnapshot, PublicationState } from './publication.ts';
 import { createResolver } from './resolver.ts';
+import type { TrunkSettings } from './trunk-watch.ts';
+import { createTrunks } from './trunks.ts';
+import type { TrunkSnapshot, Trunks } from './trunks.ts';
 import type { ResolverSettings } from './resolver.ts';
 
 export interface Adapter {
@@ -76,6 +81,7 @@ export interface Adapter {
 
 export interface AdapterSnapshot {
   readonly sip: SipServerSnapshot;
+  readonly trunks: readonly TrunkSnapshot[];
   readonly publications: Readonly<Record<PublicationState, number>>;
   /** At most 1000, those in trouble first. */
   readonly registrations: readonly (PublicationSnapshot & { readonly bindings: number })[];
@@ -127,6 +133,8 @@ export interface OutsideDeps {
   readonly transports: readonly SipTransportName[];
   /** True where all listeners are on loopback (labs): then other loopback addresses may be reached. */
   readonly loopback: boolean;
+  readonly trunks?: readonly TrunkSettings[];
+  readonly numberRoutes?: readonly NumberRoute[];
 }
 
 /** Publications in one {@link AdapterSnapshot}. */
@@ -190,6 +198,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       ...(deps.outside === undefined ? {} : { nextHops: outsideHops(deps.outside) }),
     }),
   });
+  const trunks = deps.outside === undefined ? undefined : outsideTrunks(deps.outside);
   const forwarding = createForwarding({ accounts: deps.accounts });
   const publisher = createPublisher({
     overlay,
@@ -213,6 +222,8 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     flows,
     hops,
     forwarding,
+    numbers: createNumberRoutes(deps.outside?.numberRoutes ?? []),
+    ...(trunks === undefined ? {} : { trunks }),
     missing: (aor) => publisher.noticeMissing(aor),
     ...(settings.resolver === undefined ? {} : { settings: settings.resolver }),
   });
@@ -227,6 +238,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     hops,
     resolver,
     diversions: forwarding,
+    ...(trunks === undefined ? {} : { trunks }),
     admission: publisher.admission,
     gruus,
     screen: createIdentityScreen({
@@ -264,6 +276,29 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     });
   }
 
+  /** Trunks stand where the operator says, on this box too. */
+  function outsideTrunks({ resolver, transports, trunks: settingsOf = [] }: OutsideDeps): Trunks {
+    return createTrunks({
+      trunks: settingsOf,
+      nextHops: createNextHops({
+        flows: deps.opener,
+        locator: createLocator({ resolver, random, transports }),
+        trace,
+        mayReach: () => true,
+      }),
+      clock,
+      random,
+      trace,
+      request: (request, flow, callbacks) => {
+        server.request(request, flow, callbacks);
+      },
+      contactHost(flow) {
+        const { host, port } = hops.via(flow);
+        return port === undefined ? host : `${host}:${String(port)}`;
+      },
+    });
+  }
+
   /** A call that found nobody: the next one asks the overlay again. */
   function forgetLookup(bytes: Uint8Array): void {
     const message = parseMessage(bytes);
@@ -291,6 +326,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       const isLoaded = !deps.accounts.accounts()[Symbol.iterator]().next().done;
       if (isLoaded) for (const aor of [...location.aors()]) dropDisabled(aor);
       publisher.start();
+      trunks?.start();
       unfollow = deps.accounts.onChange((change) => {
         const aor = change.kind === 'set' ? change.account.aor : change.aor;
         dropDisabled(aor);
@@ -300,6 +336,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     },
     stop(options, done) {
       unfollow();
+      trunks?.stop();
       const end = (): void => {
         publisher.stop();
         nonceKeys.stop();
@@ -320,6 +357,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     identityChanged: (aor) => publisher.identityChanged(aor),
     snapshot: () => ({
       sip: server.snapshot(),
+      trunks: trunks?.snapshot() ?? [],
       publications: publisher.counts(),
       registrations: registrations(),
       connections: connections.snapshot(),

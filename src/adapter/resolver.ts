@@ -27,8 +27,11 @@ import type { Place } from '../usages/sip/instances.ts';
 import type { Resolution, ResolvedRoute, SipLookup } from '../usages/sip/lookup.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 import type { AdapterForwarding } from './forwarding.ts';
+import { numberOf } from './number-routes.ts';
+import type { NumberRoutes, NumberTarget } from './number-routes.ts';
 import { unreachableNode } from './addressing.ts';
 import type { OverlayFlows } from './overlay-flows.ts';
+import type { Trunks } from './trunks.ts';
 
 export interface ResolverDeps {
   readonly nodeId: NodeId;
@@ -40,6 +43,9 @@ export interface ResolverDeps {
   readonly lookup: SipLookup;
   readonly flows: Pick<OverlayFlows, 'open'>;
   readonly hops: Pick<HopAddressing, 'openRoute'>;
+  /** Telephone numbers; absent: there are none. */
+  readonly numbers?: NumberRoutes;
+  readonly trunks?: Pick<Trunks, 'targets'>;
   /** Absent: nobody forwards. */
   readonly forwarding?: Pick<AdapterForwarding, 'alwaysOf' | 'groupOf'>;
   /** The overlay does not show our own record of this AOR. */
@@ -77,6 +83,8 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
   /** `seen`: users whose rules led here; rules in a circle end with the first of them. */
   function resolveFrom(context: ResolveContext, sink: TargetSink, seen: Set<string>): () => void {
     const { aor, request } = context;
+    const number = numberTarget(context);
+    if (number !== undefined) return toNumber(number, context, sink, seen);
     if (aor === undefined) return outside(context, sink);
     const sips = isSips(request.uri);
     const gr = gruuOf(request.uri);
@@ -92,6 +100,39 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     return search(aor, context, locals, sink);
   }
 
+  /** A number leads somewhere unless it is the name of a user. */
+  function numberTarget({ aor, request }: ResolveContext): NumberTarget | undefined {
+    const { numbers } = deps;
+    const uri = request.parsedUri;
+    if (numbers === undefined || !uri.ok) return undefined;
+    if (aor === undefined ? uri.value.scheme !== 'tel' : deps.accounts.lookup(aor) !== undefined) {
+      return undefined;
+    }
+    const number = numberOf(uri.value);
+    return number === undefined ? undefined : numbers.find(number);
+  }
+
+  /** Everybody reaches the users behind numbers, but trunks cost: they are for users and their rules. */
+  function toNumber(
+    target: NumberTarget,
+    context: ResolveContext,
+    sink: TargetSink,
+    seen: Set<string>,
+  ): () => void {
+    if (target.kind === 'user') {
+      return toPlaces([target.aor], context.authenticatedAor, context, sink, seen);
+    }
+    if (context.fromOverlay || context.authenticatedAor === undefined) {
+      sink.done(sipFailure(403, 'Numbers Are For Users'));
+      return nothing;
+    }
+    sink.targets(
+      deps.trunks?.targets(target.trunks, target.number, context.authenticatedAor) ?? [],
+    );
+    sink.done(notFound);
+    return nothing;
+  }
+
   /** Where a user's calls go instead of to phones of its own (DESIGN §4.7). */
   function placesInstead(aor: string): readonly string[] | undefined {
     const always = deps.forwarding?.alwaysOf(aor);
@@ -100,7 +141,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
 
   function toPlaces(
     places: readonly string[],
-    owner: string,
+    owner: string | undefined,
     context: ResolveContext,
     sink: TargetSink,
     seen: Set<string>,

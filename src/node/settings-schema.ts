@@ -83,6 +83,74 @@ convict.addFormat({
   coerce: (value: unknown) => (typeof value === 'string' ? (JSON.parse(value) as unknown) : value),
 });
 
+/** A list of objects whose fields have the types named; a trailing `?` marks those that may be absent. */
+function recordsFormat(name: string, fields: Readonly<Record<string, string>>): void {
+  const shown = Object.entries(fields).map(([field, type]) => `${field}: ${type}`);
+  const isOf = (value: unknown, type: string): boolean => {
+    if (type.endsWith('?')) return value === undefined || isOf(value, type.slice(0, -1));
+    if (type === 'strings')
+      return Array.isArray(value) && value.every((v) => typeof v === 'string');
+    return typeof value === type;
+  };
+  convict.addFormat({
+    name,
+    validate(value: unknown) {
+      const isRecord = (item: unknown): boolean =>
+        typeof item === 'object' &&
+        item !== null &&
+        Object.keys(item).every((field) => field in fields) &&
+        Object.entries(fields).every(([field, type]) =>
+          isOf((item as Record<string, unknown>)[field], type),
+        );
+      if (!Array.isArray(value) || !value.every(isRecord)) {
+        throw new Error(`must be a list of {${shown.join(', ')}}`);
+      }
+    },
+    coerce: (value: unknown) =>
+      typeof value === 'string' ? (JSON.parse(value) as unknown) : value,
+  });
+}
+recordsFormat('trunks', {
+  name: 'string',
+  uri: 'string',
+  user: 'string?',
+  password: 'string?',
+  register: 'boolean?',
+  sources: 'strings?',
+  account: 'string?',
+  trusted: 'boolean?',
+  healthS: 'number?',
+});
+recordsFormat('number-routes', {
+  prefix: 'string',
+  user: 'string?',
+  trunks: 'strings?',
+  strip: 'number?',
+  prepend: 'string?',
+});
+
+/** A PBX or provider as a settings file gives it. */
+export interface TrunkSettings {
+  readonly name: string;
+  readonly uri: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly register?: boolean;
+  readonly sources?: readonly string[];
+  readonly account?: string;
+  readonly trusted?: boolean;
+  readonly healthS?: number;
+}
+
+/** Where telephone numbers lead, as a settings file gives it. */
+export interface NumberRouteSettings {
+  readonly prefix: string;
+  readonly user?: string;
+  readonly trunks?: readonly string[];
+  readonly strip?: number;
+  readonly prepend?: string;
+}
+
 /** One SIP listener as a settings file gives it. */
 export interface ListenerSettings {
   readonly name: string;
@@ -350,6 +418,18 @@ export const settingsSchema = {
       format: 'strings',
       default: [] as string[],
       env: 'CHORDIAL_SIP_DNS',
+    },
+    trunks: {
+      doc: 'PBXs and providers: {name, uri, user, password, register, sources, account, trusted, healthS}; see docs/trunks.md.',
+      format: 'trunks',
+      default: [] as TrunkSettings[],
+      env: 'CHORDIAL_SIP_TRUNKS',
+    },
+    numberRoutes: {
+      doc: 'Where telephone numbers lead: {prefix, user} or {prefix, trunks, strip, prepend}; see docs/trunks.md.',
+      format: 'number-routes',
+      default: [] as NumberRouteSettings[],
+      env: 'CHORDIAL_SIP_NUMBERS',
     },
     sessionExpiresS: positive(
       'Longest time between refreshes of a call that this box asks for (RFC 4028), so that calls of vanished phones end; 0: it asks for none.',

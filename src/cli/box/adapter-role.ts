@@ -10,6 +10,7 @@ import type { FeedFollower } from '../../node/feed-follower.ts';
 import { createIdentity, createRenewableIdentity } from '../../node/identity.ts';
 import type { HostStore } from '../../node/store.ts';
 import type { Settings } from '../../node/settings.ts';
+import type { NumberRouteSettings } from '../../node/settings-schema.ts';
 import type { SipListenError } from '../../node/sip-addresses.ts';
 import { createSipTransports, type StunHandler } from '../../node/sip-transports.ts';
 import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
@@ -143,6 +144,8 @@ async function assemble(parts: {
     outside: {
       resolver: createDnsResolver(settings.sip.dnsServers, trace),
       transports: outgoingTransports(listeners),
+      trunks: settings.sip.trunks,
+      numberRoutes: settings.sip.numberRoutes.map((route) => numberRoute(route, settings.domain)),
       loopback: listeners.every(({ address }) => /^(?:127\.|::1$)/.test(address)),
     },
     timers: { tryingMs },
@@ -278,6 +281,13 @@ async function assemble(parts: {
   };
 }
 
+/** Users of the domain may be named without it. */
+function numberRoute(route: NumberRouteSettings, domain: string): NumberRouteSettings {
+  const { user } = route;
+  if (user === undefined || user.includes('@')) return route;
+  return { ...route, user: `${user}@${domain.toLowerCase()}` };
+}
+
 /** UDP needs a listener to leave from; connections are made without one. */
 function outgoingTransports(listeners: readonly { transport: string }[]): SipTransportName[] {
   const hasUdp = listeners.some(({ transport }) => transport === 'udp');
@@ -305,12 +315,13 @@ function ringOf(snapshot: OverlaySnapshot): object {
 }
 
 function statusOf(adapter: Adapter, follower: FeedFollower, overlay: OverlaySnapshot): object {
-  const { sip, publications, registrations, connections } = adapter.snapshot();
+  const { sip, trunks, publications, registrations, connections } = adapter.snapshot();
   return {
     configSequence: overlay.configSequence,
     storage: overlay.storage,
     pending: overlay.pending,
     sip,
+    trunks,
     publications,
     registrations: registrations.map(({ state, ...rest }) => ({ ...rest, overlay: state })),
     connections,

@@ -9,6 +9,7 @@ import { createRegEvents } from '../events/reg-events.ts';
 import type { Gruus } from '../gruu/gruus.ts';
 import type { LocationTable } from '../location/location-table.ts';
 import { createArrivals } from '../proxy/arrivals.ts';
+import type { SipRequest } from '../message/message.ts';
 import type { Diversions } from '../proxy/diversion.ts';
 import { createLocalTargets } from '../proxy/local-targets.ts';
 import { createProxy } from '../proxy/proxy.ts';
@@ -18,12 +19,14 @@ import type { RegistrationAdmission } from '../registrar/admission.ts';
 import { createNatPinger } from '../registrar/nat-pinger.ts';
 import { createRegistrar } from '../registrar/registrar.ts';
 import {
+  type ClientCallbacks,
   type TransactionDeps,
   type TransactionHandler,
   createTransactionLayer,
 } from '../transaction/layer.ts';
 import { createDispatcher } from './dispatcher.ts';
 import type { Domains } from './domains.ts';
+import type { TrunkPeers } from './trunk-peers.ts';
 import { type ListenerPolicy, type SipSettings, defaultListenerPolicy } from './settings.ts';
 
 export interface SipServerDeps {
@@ -41,6 +44,8 @@ export interface SipServerDeps {
   readonly admission?: RegistrationAdmission;
   /** Absent: no user has forwarding rules. */
   readonly diversions?: Diversions;
+  /** Absent: no trunks. */
+  readonly trunks?: TrunkPeers;
   /** Absent: requests from the overlay pass unchanged. */
   readonly screen?: CallerScreen;
   /** Absent: phones get no GRUUs, and the URIs of others with `gr` are treated as any. */
@@ -68,6 +73,8 @@ export interface SipServer {
    * established calls are not torn down, their requests still pass. `done` when durable.
    */
   stop(done: () => void): void;
+  /** Sends a request of this server itself; callbacks come later, as for a client transaction. */
+  request(request: SipRequest, flow: Flow, callbacks: ClientCallbacks): void;
   snapshot(): SipServerSnapshot;
 }
 
@@ -142,6 +149,9 @@ export function createSipServer(deps: SipServerDeps): SipServer {
       arrivals: createArrivals({ clock, location, local }),
       settings: settings.proxy,
       diversions: deps.diversions,
+      ...(deps.trunks === undefined
+        ? {}
+        : { answerChallenge: (sent, flow, response) => deps.trunks?.answer(sent, flow, response) }),
     },
     layer,
   );
@@ -174,6 +184,7 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     registrar,
     proxy,
     redirector: createRedirector({ domains, resolver: deps.resolver, trace }),
+    trunks: deps.trunks,
     screen: deps.screen,
     gruus: deps.gruus,
     regEvents,
@@ -198,6 +209,9 @@ export function createSipServer(deps: SipServerDeps): SipServer {
       regEvents.stop();
       pinger.stop();
       location.flush(done);
+    },
+    request(request, flow, callbacks) {
+      layer.request({ request, flow, via: hops.via(flow), callbacks });
     },
     snapshot: () => ({
       callsRinging: proxy.ringing,

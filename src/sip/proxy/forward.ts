@@ -23,6 +23,8 @@ export interface Sender {
   /** Address of record proved by digest. */
   readonly aor: string | undefined;
   readonly fromOverlay: boolean;
+  /** A trunk inside the trusted set: what it asserts about its callers stands (RFC 3325 §5). */
+  readonly trusted?: boolean;
   /** The URI of From as it came, where it was removed because nothing proved it. */
   readonly removedFrom?: string;
 }
@@ -48,8 +50,6 @@ export interface ForwardPlan {
   /** P-Asserted-Identity to state instead of what came: a value, none (`''`), or as received. */
   readonly asserted: string | undefined;
   readonly hidesIdentity: boolean;
-  /** A REGISTER for a registrar elsewhere: requests to the phone are to come back this way (RFC 3327). */
-  readonly addsPath: boolean;
   /** Set where a session timer is asked for. */
   readonly session: SessionTimer | undefined;
 }
@@ -100,21 +100,10 @@ export function planForwarding(
           ? canonicalValue(request.to, domains)
           : undefined),
     credentials: foreignCredentials(request, domains),
-    asserted: ours ? assertedIdentity(request, sender) : undefined,
+    asserted: ours && sender.trusted !== true ? assertedIdentity(request, sender) : undefined,
     hidesIdentity: request.has('Privacy') && /\bid\b/i.test(request.rows('Privacy').join(';')),
-    addsPath: request.method === 'REGISTER' && supportsPath(request),
     session,
   };
-}
-
-/** RFC 3327 §5.2: Path only for phones that list it. */
-export function supportsPath(request: SipRequest): boolean {
-  return request.values('Supported').some((tag) => tag.toLowerCase() === 'path');
-}
-
-/** A flow of RFC 5626 is of no use to a registrar that does not know this hop (§5.1). */
-export function needsPath(request: SipRequest): boolean {
-  return request.rows('Contact').some((row) => /;\s*reg-id\s*=/i.test(row));
 }
 
 function senderParams(request: SipRequest, sender: Sender, domains: Domains): string {
@@ -190,14 +179,11 @@ export function buildForward(
   }
   if (plan.asserted !== undefined) {
     editor.remove('P-Preferred-Identity').remove('P-Asserted-Identity');
-    if (plan.asserted !== '' && !(plan.hidesIdentity && target.side !== 'overlay')) {
+    if (plan.asserted !== '' && mayLearnIdentity(plan, target)) {
       editor.append('P-Asserted-Identity', plan.asserted);
     }
-  } else if (plan.hidesIdentity && target.side !== 'overlay') {
+  } else if (!mayLearnIdentity(plan, target)) {
     editor.remove('P-Asserted-Identity');
-  }
-  if (plan.addsPath) {
-    editor.prepend('Path', `<${hops.recordRoute(plan.flow, uri.startsWith('sips:'))};ob>`);
   }
   if (plan.session !== undefined) {
     for (const [name, value] of plan.session.headers) editor.set(name, value);
@@ -205,6 +191,12 @@ export function buildForward(
   for (const [name, value] of target.extraHeaders ?? noHeaders) editor.set(name, value);
   if (target.route.length > 0) editor.prepend('Route', target.route.join(', '));
   return strictlyRouted(editor.build(), uri);
+}
+
+/** Other adapters and trusted trunks always, other domains never, phones unless privacy was asked for. */
+function mayLearnIdentity(plan: ForwardPlan, { side, trusted }: ProxyTarget): boolean {
+  if (side === 'overlay' || trusted === true) return true;
+  return side === 'phone' && !plan.hidesIdentity;
 }
 
 const noHeaders: readonly (readonly [string, string])[] = [];

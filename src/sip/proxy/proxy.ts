@@ -18,14 +18,7 @@ import { createFeatureReader, hasTooManyRules } from './caller-preferences.ts';
 import { readDisposition, usualDisposition } from './disposition.ts';
 import { type CalleeRules, type DivertCause, type Diversions, diversionFor } from './diversion.ts';
 import { createFollower } from './follower.ts';
-import {
-  type ForwardPlan,
-  type Sender,
-  buildForward,
-  needsPath,
-  planForwarding,
-  supportsPath,
-} from './forward.ts';
+import { type ForwardPlan, type Sender, buildForward, planForwarding } from './forward.ts';
 import { diversionsOf } from './history.ts';
 import type { LocalTargets } from './local-targets.ts';
 import { createLoopMarks } from './loop-mark.ts';
@@ -126,8 +119,8 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       refuse(transaction, sipFailure(440, 'Max-Breadth Exceeded'));
       return;
     }
-    if (request.method === 'REGISTER' && needsPath(request) && !supportsPath(request)) {
-      refuse(transaction, sipFailure(421, 'Extension Required', [['Require', 'path']]));
+    if (asksTooMuchPrivacy(request)) {
+      refuse(transaction, sipFailure(500, 'Privacy Not Available'));
       return;
     }
     const timer = askForTimer(request, settings.sessionTimer);
@@ -388,5 +381,12 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
 }
 
 const nothing = (): void => undefined;
+/** Only identities can be withheld here; who insists on more gets nothing less. RFC 3323 §5. */
+function asksTooMuchPrivacy(request: SipRequest): boolean {
+  if (!request.has('Privacy')) return false;
+  const levels = request.rows('Privacy').join(';').toLowerCase();
+  return /\bcritical\b/.test(levels) && /\b(?:header|session|user)\b/.test(levels);
+}
+
 const busyHere = sipFailure(486, 'Busy Here');
 const flowFailed = sipFailure(430, 'Flow Failed');

@@ -27,6 +27,8 @@ export interface ProxyTarget {
    * `open` failed. At most `limits.sipRoles.alternates`.
    */
   readonly alternates?: readonly ProxyTarget[];
+  /** Part of the trusted set of RFC 3325: asserted identities go there whatever privacy was asked for. */
+  readonly trusted?: boolean;
   /** The place takes connections on the port of its datagrams: large requests go there by TCP. RFC 3261 §18.1.1. */
   readonly streams?: boolean;
   /** For logs. */
