@@ -326,6 +326,9 @@ export const limits = {
     waitingMessages: 64,
     waitingBytes: 512 << 10,
     publications: 262_144,
+    /** Trunks, and the places they were reached at. */
+    trunks: 256,
+    trunkPlaces: 1024,
     publishingAtOnce: 64,
     confirmationsAtOnce: 32,
     /** Admissions that wait for the answer to their Store. */
