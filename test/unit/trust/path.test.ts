@@ -58,7 +58,7 @@ test('[R6940-6.3.1.1-03] every Node-ID has the length of the overlay, 16 to 20 b
   }
 });
 
-test('refuses bad nodes and reserved Node-IDs', () => {
+test('[R6940-3-03] refuses bad nodes and reserved Node-IDs', () => {
   const { certificate } = member(authority, { nodeIds: [nodeId(1), nodeId(2)] });
   assert.equal(errorOf(certificate, { badNodes: new Set([nodeId(2)]) }), 'bad node');
   for (const reserved of [nodeId(0), nodeId(0xff)]) {

@@ -133,7 +133,7 @@ test('when both connect at once both stay, and both sides prefer the same', () =
   assert.equal(left.snapshot().open.length + right.snapshot().open.length, 0);
 });
 
-test('[R7904-5.2-02] the side that asked sends a CRLF keep-alive every 25 s', () => {
+test('[R7904-5.2-02] [R6940-6.5.2.1-02] the side that asked sends a CRLF keep-alive every 25 s', () => {
   const { clock, connect, heard } = world();
   connect();
   clock.run(5);
