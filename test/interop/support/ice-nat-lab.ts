@@ -1,106 +1,124 @@
 /**
- * Networks behind NATs, made of network namespaces: two hosts, each behind a NAT of its own, and a
- * public host. Needs root, iproute2 and nftables; no interface of the machine is touched.
- *
- *   a 10.0.1.2 ─ nat 198.51.100.101 ─┐
- *   b 10.0.2.2 ─ nat 198.51.100.102 ─┴─ public 198.51.100.20
+ * Two hosts behind NATs of the Linux kernel and a network between them with coturn, in network
+ * namespaces of this process; run it under `unshare -n -m`. Takes the two kinds of NAT on the
+ * command line and prints what both agents found.
  */
-import { spawnSync } from 'node:child_process';
-import { without } from './tools.ts';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { IceParameters, IcePath } from '../../../src/link/ice/types.ts';
+import { sleep } from './wait.ts';
 
-export type NatKind =
-  /** One port for all destinations; only who was sent to may answer (RFC 4787 §4.1, §5). */
-  | 'cone'
-  /** Another port for each destination. */
-  | 'symmetric';
-
-export interface NatLab {
-  /** What to put before a command so that it runs there. */
-  within(host: 'a' | 'b' | 'public'): readonly string[];
-  close(): void;
+export interface NatResult {
+  readonly path?: IcePath;
+  readonly failure?: string;
+  readonly heard: readonly string[];
 }
 
-export const natAddresses = { a: '10.0.1.2', b: '10.0.2.2', public: '198.51.100.20' } as const;
+const outside = '203.0.113.1';
 
-/** `false` when such networks can be made here, else the reason why not. */
-export function withoutNatLab(...programs: readonly string[]): string | false {
-  if (process.getuid?.() !== 0) return 'needs root, for network namespaces';
-  const missing = without('ip', 'nft', 'sysctl', ...programs);
-  if (missing !== false) return missing;
-  const probe = `chordial-probe-${String(process.pid)}`;
-  const made = spawnSync('ip', ['netns', 'add', probe]).status === 0;
-  if (made) spawnSync('ip', ['netns', 'del', probe]);
-  return made ? false : 'needs permission to make network namespaces';
+function run(command: string): void {
+  execFileSync('sh', ['-ec', command], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-export function createNatLab(kinds: { readonly a: NatKind; readonly b: NatKind }): NatLab {
-  const names = ['public', 'nat-a', 'nat-b', 'a', 'b'] as const;
-  const nameOf = (name: string): string => `chordial-${String(process.pid)}-${name}`;
-  const on = (name: string, ...command: string[]): void => {
-    run('ip', 'netns', 'exec', nameOf(name), ...command);
+/** Masquerading keeps the source port where it can, so it looks like a port-restricted cone. */
+const masquerade: Readonly<Record<string, string>> = {
+  cone: 'masquerade',
+  symmetric: 'masquerade fully-random',
+  blocked: 'masquerade',
+};
+
+/** A host and, unless it is `open`, its router. Returns the address of the host. */
+function addSide(name: string, number: number, kind: string): string {
+  run(`ip netns add h${name}; ip -n h${name} link set lo up`);
+  if (kind === 'open') {
+    const address = `203.0.113.${number}`;
+    plugIn(`h${name}`, address);
+    return address;
+  }
+  const [inside, host] = [`10.0.${number}.1`, `10.0.${number}.2`];
+  const router = `r${name}`;
+  run(`ip netns add ${router}; ip -n ${router} link set lo up`);
+  plugIn(router, `203.0.113.${number}`);
+  run(`ip link add in netns ${router} type veth peer name out netns h${name}
+    ip -n ${router} addr add ${inside}/24 dev in; ip -n ${router} link set in up
+    ip -n h${name} addr add ${host}/24 dev out; ip -n h${name} link set out up
+    ip -n h${name} route add default via ${inside}
+    ip netns exec ${router} sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'`);
+  const nft = (rule: string): void => {
+    run(`ip netns exec ${router} nft '${rule}'`);
   };
-
-  function close(): void {
-    for (const name of names) spawnSync('ip', ['netns', 'del', nameOf(name)]);
-  }
-
-  function build(): void {
-    for (const name of names) {
-      run('ip', 'netns', 'add', nameOf(name));
-      on(name, 'ip', 'link', 'set', 'lo', 'up');
-    }
-    on('public', 'ip', 'link', 'add', 'wan', 'type', 'bridge');
-    on('public', 'ip', 'addr', 'add', `${natAddresses.public}/24`, 'dev', 'wan');
-    on('public', 'ip', 'link', 'set', 'wan', 'up');
-    for (const [host, number] of [
-      ['a', 1],
-      ['b', 2],
-    ] as const) {
-      const nat = `nat-${host}`;
-      join(nat, 'wan', 'public', `to-${host}`);
-      on('public', 'ip', 'link', 'set', `to-${host}`, 'master', 'wan');
-      on(nat, 'ip', 'addr', 'add', `198.51.100.10${String(number)}/24`, 'dev', 'wan');
-      join(host, 'eth0', nat, 'lan');
-      on(nat, 'ip', 'addr', 'add', `10.0.${String(number)}.1/24`, 'dev', 'lan');
-      on(host, 'ip', 'addr', 'add', `${natAddresses[host]}/24`, 'dev', 'eth0');
-      on(host, 'ip', 'route', 'add', 'default', 'via', `10.0.${String(number)}.1`);
-      on(nat, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
-      run('ip', 'netns', 'exec', nameOf(nat), 'nft', '--', rules(kinds[host]));
-    }
-  }
-
-  /** A cable between two namespaces. */
-  function join(one: string, oneEnd: string, other: string, otherEnd: string): void {
-    const peer = ['peer', 'name', otherEnd, 'netns', nameOf(other)];
-    run('ip', 'link', 'add', oneEnd, 'netns', nameOf(one), 'type', 'veth', ...peer);
-    on(one, 'ip', 'link', 'set', oneEnd, 'up');
-    on(other, 'ip', 'link', 'set', otherEnd, 'up');
-  }
-
-  try {
-    build();
-  } catch (error) {
-    close();
-    throw error;
-  }
-  return { within: (host) => ['ip', 'netns', 'exec', nameOf(host)], close };
+  nft('add table ip nat');
+  nft('add chain ip nat out { type nat hook postrouting priority 100 ; }');
+  nft(`add rule ip nat out oifname "wan" ${masquerade[kind] ?? ''}`);
+  nft('add table ip filter');
+  // What nobody asked for must not make an entry of its own that takes the port.
+  nft('add chain ip filter input { type filter hook input priority 0 ; }');
+  nft('add rule ip filter input iifname "wan" meta l4proto udp drop');
+  nft('add chain ip filter forward { type filter hook forward priority 0 ; }');
+  if (kind === 'blocked') nft('add rule ip filter forward iifname "in" udp dport != 3478 drop');
+  return host;
 }
 
-/** What comes from outside unasked is dropped before it can take a port of the NAT for itself. */
-function rules(kind: NatKind): string {
-  const how = kind === 'cone' ? 'masquerade' : 'masquerade fully-random';
-  return [
-    'table ip nat { chain post { type nat hook postrouting priority 100; policy accept;',
-    `oifname "wan" ${how}; }`,
-    'chain pre { type nat hook prerouting priority -100; policy accept; } }',
-    'table ip filter { chain through { type filter hook forward priority 0; policy accept;',
-    'iifname "wan" ct state new drop; }',
-    'chain to { type filter hook input priority 0; policy accept;',
-    'iifname "wan" ct state new meta l4proto { tcp, udp } drop; } }',
-  ].join(' ');
+function plugIn(namespace: string, address: string): void {
+  run(`ip link add port-${namespace} type veth peer name wan netns ${namespace}
+    ip link set port-${namespace} master net; ip link set port-${namespace} up
+    ip -n ${namespace} addr add ${address}/24 dev wan; ip -n ${namespace} link set wan up`);
 }
 
-function run(program: string, ...args: readonly string[]): void {
-  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
+interface Agent {
+  readonly process: ChildProcess;
+  next(): Promise<unknown>;
+  tell(value: unknown): void;
 }
+
+function startAgent(namespace: string, address: string): Agent {
+  const script = join(import.meta.dirname, 'ice-nat-agent.ts');
+  const command = ['netns', 'exec', namespace, process.execPath, script, address, outside];
+  const child = spawn('ip', command, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    process: child,
+    next: async () => JSON.parse(String((await lines.next()).value)) as unknown,
+    tell: (value) => void child.stdin.write(`${JSON.stringify(value)}\n`),
+  };
+}
+
+function startCoturn(folder: string): ChildProcess {
+  const options = [
+    ...['-n', '--no-cli', '--no-tls', '--no-dtls', '--lt-cred-mech', '--realm=overlay.example'],
+    ...[`--listening-ip=${outside}`, `--relay-ip=${outside}`, '--user=peer:secret'],
+    ...[`--pidfile=${folder}/pid`, `--userdb=${folder}/db`, `--log-file=${folder}/log`],
+  ];
+  return spawn('turnserver', options, { cwd: folder, stdio: 'ignore' });
+}
+
+const [kindA = 'open', kindB = 'open'] = process.argv.slice(2);
+const folder = mkdtempSync(join(tmpdir(), 'ice-nat-lab-'));
+// Namespaces are named under /run; this one is ours alone.
+run('mount -t tmpfs tmpfs /run; ip link set lo up');
+run(`ip link add net type bridge; ip addr add ${outside}/24 dev net; ip link set net up`);
+// A way to everywhere that leads nowhere: coturn gives up allocations whose data has no route at all.
+run(`ip neigh add 203.0.113.254 lladdr 02:00:00:00:00:01 dev net nud permanent
+  ip route add default via 203.0.113.254`);
+const coturn = startCoturn(folder);
+const addresses = [addSide('a', 11, kindA), addSide('b', 12, kindB)] as const;
+await sleep(1000);
+const one = startAgent('ha', addresses[0]);
+const two = startAgent('hb', addresses[1]);
+const [a, b] = (await Promise.all([one.next(), two.next()])) as [IceParameters, IceParameters];
+two.tell({ remote: a, role: 'controlled' });
+one.tell({ remote: b, role: 'controlling' });
+const results = (await Promise.all([one.next(), two.next()])) as NatResult[];
+process.stdout.write(`${JSON.stringify(results)}\n`);
+one.tell('end');
+two.tell('end');
+await Promise.all(
+  [one, two].map(async ({ process: child }) => {
+    if (child.exitCode === null) await new Promise((done) => child.once('exit', done));
+  }),
+);
+coturn.kill();
+rmSync(folder, { recursive: true, force: true });
