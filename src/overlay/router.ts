@@ -101,7 +101,7 @@ export function createRouter(dependencies: RouterDependencies): Router {
     if (entry.ambiguous && !entry.attached && !mayPrecedeAttach(message)) {
       dropped('not-attached').add();
       dependencies.refuse(message, errorCodes.forbidden, 'which Node-ID is meant? Attach first');
-    } else if (header.ttl > config().initialTtl) {
+    } else if (header.ttl > longestTtl(header)) {
       dropped('ttl-above-initial').add();
       dependencies.refuse(message, errorCodes.ttlExceeded, 'TTL above initial-ttl');
     } else if (header.viaList.length >= limits.destinationListEntries) {
@@ -116,6 +116,17 @@ export function createRouter(dependencies: RouterDependencies): Router {
     } else {
       route(message, { tried: undefined, count: 0 });
     }
+  }
+
+  /**
+   * initial-ttl binds those who work with the same document (§6.3.2); others may have had another one,
+   * and were all their messages dropped, they would never hear of the newer document.
+   */
+  function longestTtl(header: ForwardingHeader): number {
+    const { initialTtl, sequence } = config();
+    return header.configurationSequence === sequence
+      ? initialTtl
+      : Math.max(initialTtl, defaultInitialTtl);
   }
 
   /** A header that is well-formed but for its version. */
@@ -262,6 +273,8 @@ function decodeHeaderOnly(prefix: Uint8Array): DecodedHeader {
  * silent. Whatever comes again is in a loop of tables that do not agree.
  */
 const mostReturns = 1;
+/** §6.3.2 and §11.1. */
+const defaultInitialTtl = 100;
 const versionOffset = 10;
 const lengthOffset = 16;
 const listLengthsOffset = 32;

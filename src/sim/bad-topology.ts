@@ -1,6 +1,6 @@
 /**
  * Peers that take part by the letter and cheat: the honest algorithm, with its decisions and its
- * messages spoilt from a given moment on. Their keys are their own; they cannot forge others'.
+ * messages spoilt from a given moment on; `bad-links.ts` does the same to what passes them. Their keys are their own; they cannot forge others'.
  */
 import type { NodeId } from '../base/ids.ts';
 import { success } from '../base/outcome.ts';
@@ -18,8 +18,10 @@ export type Misbehaviour =
   | 'hijack'
   /** Names accomplices in Updates and answers to RouteQuery. */
   | 'lie'
-  /** Answers without what it holds. */
-  | 'truncate';
+  /** Answers without what it holds, and cuts off the end of others' answers. */
+  | 'truncate'
+  /** Sends messages again, and old answers in place of new ones. */
+  | 'replay';
 
 export const misbehaviours: readonly Misbehaviour[] = [
   'drop',
@@ -27,6 +29,7 @@ export const misbehaviours: readonly Misbehaviour[] = [
   'hijack',
   'lie',
   'truncate',
+  'replay',
 ];
 
 export function spoil(

@@ -1,20 +1,13 @@
 /** What can go wrong with the processes and the network of a simulated ring, and how it ends. */
 import { checkRing } from './checkers/ring.ts';
-import type { SimulatedPeer } from './peer.ts';
+import type { CrashOptions, SimulatedPeer } from './peer.ts';
 import type { SimulatedRing } from './ring.ts';
-
-export interface CrashOptions {
-  /** The other sides are not told, as after a power cut. */
-  readonly silently: boolean;
-  /** It will come back with what it had. */
-  readonly keepsDisk?: boolean;
-}
 
 /** Longest time in which a healed ring has to be right again. */
 const healLimitMs = 600_000;
 
 export function crash(ring: SimulatedRing, peer: SimulatedPeer, options: CrashOptions): void {
-  peer.crash(options.silently);
+  peer.crash(options);
   if (options.keepsDisk !== true) ring.losses.lost(peer);
 }
 

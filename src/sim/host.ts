@@ -39,39 +39,34 @@ export interface Drift {
 /** Wall clock of all hosts at the start of a simulation: 2026-01-01T00:00:00Z. */
 export const epochMs = 1_767_225_600_000;
 
+/** A shorter wait may be lost in the rounding of the time, so that time would stand still. */
+const leastMs = 0.001;
+
 export function createSimulatedHost(world: World, index: number): SimulatedHost {
   const prng = createPrng(`${world.seed}/${index}`);
-  let state: SimulatedHost['state'] = 'dead';
-  let run = 0;
   let waiting: (() => void)[] = [];
-  let diedMs = 0;
   let offsetMs = 0;
   let rate = 1;
 
   function enterRun(of: number, work: () => void): void {
-    if (of !== run || state === 'dead') return;
-    if (state === 'stalled') waiting.push(() => enterRun(of, work));
+    if (of !== host.run || host.state === 'dead') return;
+    if (host.state === 'stalled') waiting.push(() => enterRun(of, work));
     else work();
   }
 
-  const host: SimulatedHost = {
+  // Fields and no accessors: V8 keeps objects with accessors of their own in slow mode.
+  const host: { -readonly [Key in keyof SimulatedHost]: SimulatedHost[Key] } = {
     index,
-    get run() {
-      return run;
-    },
-    get state() {
-      return state;
-    },
-    get diedMs() {
-      return diedMs;
-    },
+    run: 0,
+    state: 'dead',
+    diedMs: 0,
     clock: {
       monotonicMs: () => world.nowMs * rate,
       wallMs: () => epochMs + Math.floor(world.nowMs * rate + offsetMs),
       after(_name, delayMs, fire) {
-        const of = run;
+        const of = host.run;
         let live = true;
-        const withdraw = world.after(delayMs / rate, () => {
+        const withdraw = world.after(delayMs > 0 ? Math.max(leastMs, delayMs / rate) : 0, () => {
           enterRun(of, () => {
             if (!live) return;
             live = false;
@@ -91,29 +86,29 @@ export function createSimulatedHost(world: World, index: number): SimulatedHost 
       offsetMs = by.offsetMs;
       rate = 1 + by.ppm / 1e6;
     },
-    enter: (work) => enterRun(run, work),
+    enter: (work) => enterRun(host.run, work),
     later(delayMs, work) {
-      const of = run;
+      const of = host.run;
       world.after(delayMs, () => enterRun(of, work));
     },
     start() {
-      run++;
-      state = 'running';
+      host.run++;
+      host.state = 'running';
       waiting = [];
     },
     stall() {
-      if (state === 'running') state = 'stalled';
+      if (host.state === 'running') host.state = 'stalled';
     },
     resume() {
-      if (state !== 'stalled') return;
-      state = 'running';
+      if (host.state !== 'stalled') return;
+      host.state = 'running';
       const held = waiting;
       waiting = [];
       for (const work of held) work();
     },
     die() {
-      state = 'dead';
-      diedMs = world.nowMs;
+      host.state = 'dead';
+      host.diedMs = world.nowMs;
       waiting = [];
     },
   };

@@ -1,6 +1,7 @@
 /** Many lookups of stored values, and how they went. */
 import type { SimulatedPeer } from './peer.ts';
-import type { LookupResult, SimulatedRing, StoredRecord } from './ring.ts';
+import type { LookupResult, StoredRecord } from './records.ts';
+import type { SimulatedRing } from './ring.ts';
 
 export interface LookupFigures {
   /** Forwards of the Fetch request, 0 when the asking peer is responsible itself. */
@@ -35,7 +36,8 @@ const limitMs = 120_000;
 /** Looks up random records that are not excused; lookups of peers that die meanwhile do not count. */
 export function makeLookups(ring: SimulatedRing, plan: LookupPlan): LookupFigures {
   const { world, network } = ring;
-  const records = ring.records.filter((one) => one.acknowledged && !ring.losses.excused.has(one));
+  const lastsMs = world.nowMs + plan.count * plan.gapMs + limitMs;
+  const records = lasting(ring, lastsMs);
   const { fetchForwards } = network.meter;
   fetchForwards.clear();
   const open = new Map<number, { readonly from: SimulatedPeer; readonly run: number }>();
@@ -49,7 +51,7 @@ export function makeLookups(ring: SimulatedRing, plan: LookupPlan): LookupFigure
       const from = (plan.asks ?? ring.anyLiving)();
       if (record === undefined || ring.losses.excused.has(record)) return;
       open.set(i, { from, run: from.host.run });
-      (plan.find ?? ring.lookup)(from, record, (result) => {
+      (plan.find ?? ring.records.lookup)(from, record, (result) => {
         if (!open.delete(i)) return;
         ended++;
         if (!result.found) return;
@@ -72,6 +74,13 @@ export function makeLookups(ring: SimulatedRing, plan: LookupPlan): LookupFigure
     success: share(found, total),
     firstTry: share(first, total),
   };
+}
+
+/** Acknowledged records that live until then and whose holders were not all lost. */
+export function lasting(ring: SimulatedRing, untilMs: number): StoredRecord[] {
+  return ring.records.all.filter(
+    (one) => one.acknowledged && one.expiresMs > untilMs && !ring.losses.excused.has(one),
+  );
 }
 
 function share(part: number, of: number): number {

@@ -6,7 +6,7 @@ import type { NodeId } from '../base/ids.ts';
 import { inRange } from '../topology/chord/ring.ts';
 import { timing } from '../topology/chord/timing.ts';
 import type { SimulatedPeer } from './peer.ts';
-import type { StoredRecord } from './ring.ts';
+import type { StoredRecord } from './records.ts';
 import type { World } from './world.ts';
 
 export interface Losses {

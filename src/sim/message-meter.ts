@@ -16,6 +16,10 @@ export interface MessageMeter {
   readonly fetchForwards: Map<bigint, number>;
   /** Messages sent to a node that is in their Via List already. RFC 6940 §6.1.2. */
   readonly revisits: number;
+  /** Messages sent to a node that is in their Via List three times or more. */
+  readonly circles: number;
+  /** Entries of the longest Via List. */
+  readonly longestWay: number;
 }
 
 /** Bytes of the forwarding header before its lists, and of a Via List entry that names a node (§6.3.2). */
@@ -29,6 +33,8 @@ export function createMessageMeter(): MessageMeter {
   let messages = 0;
   let total = 0;
   let revisits = 0;
+  let circles = 0;
+  let longestWay = 0;
 
   function measure(bytes: Uint8Array, to: NodeId): void {
     total += bytes.length;
@@ -55,22 +61,29 @@ export function createMessageMeter(): MessageMeter {
     const lists = viaLength + view.getUint16(at + 34) + view.getUint16(at + 36);
     const codeAt = fixedHeaderBytes + lists;
     if (codeAt + 2 > length) return;
-    if (viaLength > 0 && isOnTheWay(bytes, at + fixedHeaderBytes, viaLength, to)) revisits++;
+    if (viaLength > 0) {
+      const visits = visitsOf(bytes, at + fixedHeaderBytes, viaLength, to);
+      if (visits > 0) revisits++;
+      if (visits > 2) circles++;
+      longestWay = Math.max(longestWay, viaLength / nodeEntryBytes);
+    }
     if (view.getUint16(at + codeAt) !== messageCodes.fetchReq) return;
     const transaction = view.getBigUint64(at + 20);
     fetchForwards.set(transaction, (fetchForwards.get(transaction) ?? 0) + 1);
   }
 
-  function isOnTheWay(bytes: Uint8Array, at: number, length: number, to: NodeId): boolean {
+  /** How often the node is in the Via List; entries that name no node end the search. */
+  function visitsOf(bytes: Uint8Array, at: number, length: number, to: NodeId): number {
     let id = idsAsBytes.get(to);
     if (id === undefined) idsAsBytes.set(to, (id = idBytes(to)));
+    let visits = 0;
     for (let i = at; i + nodeEntryBytes <= at + length; i += nodeEntryBytes) {
-      if (bytes[i] !== nodeEntryType) return false;
+      if (bytes[i] !== nodeEntryType) break;
       let same = 0;
       while (same < id.length && bytes[i + 2 + same] === id[same]) same++;
-      if (same === id.length) return true;
+      if (same === id.length) visits++;
     }
-    return false;
+    return visits;
   }
 
   return {
@@ -84,6 +97,12 @@ export function createMessageMeter(): MessageMeter {
     },
     get revisits() {
       return revisits;
+    },
+    get circles() {
+      return circles;
+    },
+    get longestWay() {
+      return longestWay;
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The simulated network: secured stream connections with latency and order, dialing, breaks,
- * silence and ways that work in one direction only.
+ * The simulated network: secured connections, dialing, breaks, silence and ways that work in one
+ * direction only. Streams keep their order; datagrams may be lost, repeated or overtaken.
  */
 import type { NodeId } from '../base/ids.ts';
 import { failure, success } from '../base/outcome.ts';
@@ -18,6 +18,16 @@ import type { World } from './world.ts';
 export interface Latency {
   readonly minimumMs: number;
   readonly maximumMs: number;
+}
+
+/** Connections that carry datagrams (DTLS), and what happens to these. All parts are from 0 to 1. */
+export interface DatagramFaults {
+  /** Part of the connections that carry datagrams; the others are streams. */
+  readonly share: number;
+  readonly loss: number;
+  readonly duplication: number;
+  /** Part of the datagrams that come late, so that later ones overtake them. */
+  readonly reordering: number;
 }
 
 /** What a node shows on the network. */
@@ -55,6 +65,7 @@ interface End {
   readonly run: number;
   handler: ConnectionHandler | undefined;
   early: Uint8Array[];
+  /** Nothing arrives before. */
   lastArrivalMs: number;
   /** Bytes towards this end were lost, so nothing that follows them can be delivered either. */
   cut: boolean;
@@ -65,11 +76,23 @@ interface End {
 
 interface Pair {
   readonly ends: readonly [End, End];
+  /** What happens to its datagrams; absent: a stream. */
+  readonly faults: DatagramFaults | undefined;
 }
 
 const idleTimeoutMs = 600_000;
+/** Payload of one datagram, as DTLS links over Ethernet have it. */
+const datagramBytes = 1200;
+/** How much later a datagram comes that is overtaken, in times of the longest latency. */
+const latecomerFactor = 3;
+/** A lost handshake datagram is sent again after that long (RFC 9147 §5.8.2 with our timer). */
+const handshakeRepeatMs = 250;
 
-export function createSimulatedNetwork(world: World, latency: Latency): SimulatedNetwork {
+export function createSimulatedNetwork(
+  world: World,
+  latency: Latency,
+  datagrams?: DatagramFaults,
+): SimulatedNetwork {
   const listeners = new Map<string, Listener>();
   const pairsOf = new Map<SimulatedHost, Set<Pair>>();
   const cut = new Set<Pair>();
@@ -91,7 +114,9 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
     server: NetworkNode,
     serverAddress: TransportAddress,
   ): { client: SecureConnection; server: SecureConnection } {
-    const pair: Pair = { ends: [newEnd(client), newEnd(server)] };
+    const faults =
+      datagrams !== undefined && world.prng.unit() < datagrams.share ? datagrams : undefined;
+    const pair: Pair = { ends: [newEnd(client), newEnd(server)], faults };
     for (const { host } of [client, server]) {
       const pairs = pairsOf.get(host);
       if (pairs === undefined) pairsOf.set(host, new Set([pair]));
@@ -121,6 +146,7 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
       local,
       remote,
       peerChain: other.node.chain,
+      ...(pair.faults === undefined ? {} : { datagramBytes }),
       bufferedBytes: 0,
       setHandler(handler) {
         own.handler = handler;
@@ -146,6 +172,8 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
         if (own.closed) return;
         own.closed = true;
         own.node.host.later(0, () => end(own, reason));
+        if (other.closed) forget(pair);
+        // A close_notify that is lost leaves the other side waiting, until it asks in vain.
         deliver(pair, own, other, () => {
           end(other, 'closed by the other side');
           forget(pair);
@@ -154,8 +182,28 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
     };
   }
 
-  /** In order, after the latency, if the receiver is still the same run of the same process. */
   function deliver(pair: Pair, from: End, to: End, work: () => void): void {
+    if (pair.faults === undefined) deliverInOrder(pair, from, to, work);
+    else deliverDatagram(pair.faults, from, to, work);
+  }
+
+  /** Never, once or twice, each after a latency of its own. */
+  function deliverDatagram(faults: DatagramFaults, from: End, to: End, work: () => void): void {
+    const { prng } = world;
+    const { host } = to.node;
+    const copies = prng.unit() < faults.duplication ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      if (prng.unit() < faults.loss || !reaches(from.node.host, host)) continue;
+      const late = prng.unit() < faults.reordering ? latecomerFactor * latency.maximumMs : 0;
+      const atMs = Math.max(to.lastArrivalMs, world.nowMs + delayMs() + late * prng.unit());
+      world.after(atMs - world.nowMs, () => {
+        if (to.run === host.run) host.enter(work);
+      });
+    }
+  }
+
+  /** In order, after the latency, if the receiver is still the same run of the same process. */
+  function deliverInOrder(pair: Pair, from: End, to: End, work: () => void): void {
     if (to.cut || !reaches(from.node.host, to.node.host)) {
       to.cut = true;
       cut.add(pair);
@@ -209,8 +257,9 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
         };
         client.host.later(timeoutMs, () => finish(failure('timeout')));
         const { run } = client.host;
-        // One round trip for TCP, one for TLS.
-        world.after(3 * delayMs(), () => {
+        // One round trip for TCP, one for TLS; the same for DTLS with its cookie.
+        const repeats = datagrams !== undefined && world.prng.unit() < 4 * datagrams.loss;
+        world.after(3 * delayMs() + (repeats ? handshakeRepeatMs : 0), () => {
           if (client.host.run !== run) return;
           const server = listeners.get(keyOf(target));
           const connected =
@@ -241,7 +290,8 @@ export function createSimulatedNetwork(world: World, latency: Latency): Simulate
         forget(pair);
         for (const side of pair.ends) {
           if (side.node.host === host) side.closed = true;
-          else reset(side, silently ? idleTimeoutMs : delayMs());
+          // Nothing tells the other end of an association without a connection below it.
+          else reset(side, silently || pair.faults !== undefined ? idleTimeoutMs : delayMs());
         }
       }
     },

@@ -2,15 +2,19 @@
 import type { Checker } from './checkers/checker.ts';
 import { checkAcknowledged } from './checkers/acknowledged.ts';
 import { checkBounds } from './checkers/bounds.ts';
+import { checkLoops } from './checkers/loops.ts';
 import { checkReplicas } from './checkers/replicas.ts';
 import { checkResponsible } from './checkers/responsible.ts';
 import { checkRing } from './checkers/ring.ts';
+import { checkValues } from './checkers/values.ts';
+import type { Xml } from '../ports/xml.ts';
 import { makeLookups, type LookupFigures } from './lookups.ts';
 import type { Latency } from './network.ts';
+import { createSimulatedRing, type AuthorityFactory, type SimulatedRing } from './ring.ts';
 import { scenarios } from './scenarios/index.ts';
 import type { Scenario } from './scenarios/scenario.ts';
 import { steady } from './scenarios/steady.ts';
-import { createSimulatedRing, type SimulatedRing } from './ring.ts';
+import { storeValues } from './storing.ts';
 import { createWorld } from './world.ts';
 
 export interface RunOptions {
@@ -23,26 +27,43 @@ export interface RunOptions {
   readonly minutes?: number;
   /** CPU time used so far (µs); measurements do not touch the course of the run. */
   readonly cpuUs?: () => number;
+  /** One line about how far the run is. */
+  readonly progress?: (line: string) => void;
+  /** Who certifies and how signatures are made; absent: keyed hashes. */
+  readonly authority?: AuthorityFactory;
+  /** With it the ring has signed configuration documents. */
+  readonly xml?: Xml;
 }
 
+/** What a run comes to, whatever the scenario. */
 export interface RunReport extends LookupFigures {
-  readonly scenario: string;
   readonly peers: number;
   readonly seed: string;
-  /** Values whose three holders were lost within one hold-down. */
-  readonly excused: number;
-  /** Messages that came back to a node they had passed, of all sent. */
-  readonly revisits: number;
   /** Means over the peers, joins included. */
   readonly perPeer: { readonly messages: number; readonly bytes: number; readonly cpuUs: number };
+  readonly traceHash: string;
+  /** `ok` or the first thing that is wrong, by the name of the checker. */
+  readonly checkers: Readonly<Record<string, string>>;
+  readonly details: RunDetails;
+}
+
+export interface RunDetails {
+  /** Values whose three holders were lost within one hold-down. */
+  readonly excused: number;
+  /** Values that were stored and confirmed. */
+  readonly acknowledged: number;
+  /** Older values handed out after newer ones had been confirmed. */
+  readonly rolledBack: number;
+  /** Part of the messages that came back to a node they had passed. */
+  readonly revisits: number;
+  readonly longestWay: number;
   /** From the start of the last peer until all tables were right (ms, in steps of half a second). */
   readonly formedMs: number;
   /** Peers linked with all others. */
   readonly fullyLinked: number;
+  readonly mostLinks: number;
   readonly simulatedMs: number;
   readonly events: number;
-  readonly traceHash: string;
-  readonly checkers: Readonly<Record<string, string>>;
 }
 
 const checkers: Readonly<Record<string, Checker>> = {
@@ -50,7 +71,9 @@ const checkers: Readonly<Record<string, Checker>> = {
   responsible: checkResponsible,
   replicas: checkReplicas,
   acknowledged: checkAcknowledged,
+  values: checkValues,
   bounds: checkBounds,
+  loops: checkLoops,
 };
 
 export const scenarioNames: readonly string[] = Object.keys(scenarios);
@@ -65,51 +88,82 @@ const quietMs = 30_000;
 const settleMs = 100_000;
 const lookupGapMs = 5;
 const longestLookupsMs = 40_000;
-const lookupLimitMs = 60_000;
 
 /** Runs one scenario to its end; an unknown name is the caller's to refuse. */
 export function runScenario(options: RunOptions): RunReport {
   const startUs = options.cpuUs?.() ?? 0;
   const scenario = (scenarios[options.scenario] ?? (() => steady))();
   const world = createWorld(options.seed);
+  const tell = options.progress ?? ((): void => undefined);
+  const progress = (line: string): void => tell(`${Math.round(world.nowMs / 1000)} s: ${line}`);
   const ring = createSimulatedRing(world, {
     ...scenario,
-    peers: options.peers,
+    ...options,
     latency: options.latency ?? scenario.latency ?? { minimumMs: 0.3, maximumMs: 20 },
   });
   const formedMs = form(ring);
+  progress(`${ring.living().length} peers, tables right ${formedMs} ms after the last start`);
   world.run(quietMs);
   storeValues(ring, Math.max(50, Math.min(1000, options.peers)));
+  progress(`${ring.records.all.filter((one) => one.acknowledged).length} values acknowledged`);
   const { lookups: count } = options;
-  const own = scenario.disturb(ring, { lookups: count, minutes: options.minutes ?? 30 });
+  const own = scenario.disturb(ring, { lookups: count, minutes: options.minutes ?? 30, progress });
+  if (options.scenario !== 'steady') progress('disturbed and healed');
 
   const gapMs = Math.min(lookupGapMs, longestLookupsMs / Math.max(1, count));
   const figures = own ?? makeLookups(ring, { count, gapMs });
+  progress(`${count} lookups, ${(figures.success * 100).toFixed(2)} % succeeded`);
   world.run(settleMs);
   const verdicts: Record<string, string> = {};
   for (const [name, check] of Object.entries(checkers)) verdicts[name] = check(ring) ?? 'ok';
   verdicts['lookups'] = judge(figures, scenario, options.peers) ?? 'ok';
-  const living = ring.living();
-  const { meter } = ring.network;
-  return {
-    scenario: options.scenario,
-    peers: options.peers,
-    seed: options.seed,
-    ...figures,
-    excused: ring.losses.excused.size,
-    revisits: meter.revisits / Math.max(1, meter.messages),
-    perPeer: {
-      messages: Math.round(meter.messages / options.peers),
-      bytes: Math.round(meter.bytes / options.peers),
-      cpuUs: Math.round(((options.cpuUs?.() ?? 0) - startUs) / options.peers),
-    },
+  progress('checked');
+  return report(ring, options, {
+    figures,
     formedMs,
-    fullyLinked: living.filter((peer) => peer.overlay.snapshot().links.length >= living.length - 1)
-      .length,
-    simulatedMs: Math.round(world.nowMs),
-    events: world.events,
+    verdicts,
+    usedUs: (options.cpuUs?.() ?? 0) - startUs,
+  });
+}
+
+function report(
+  ring: SimulatedRing,
+  { peers, seed }: RunOptions,
+  run: {
+    readonly figures: LookupFigures;
+    readonly formedMs: number;
+    readonly verdicts: Readonly<Record<string, string>>;
+    readonly usedUs: number;
+  },
+): RunReport {
+  const { world, records, network } = ring;
+  const { meter } = network;
+  const living = ring.living();
+  return {
+    peers,
+    seed,
+    ...run.figures,
+    perPeer: {
+      messages: Math.round(meter.messages / peers),
+      bytes: Math.round(meter.bytes / peers),
+      cpuUs: Math.round(run.usedUs / peers),
+    },
     traceHash: world.traceHash(),
-    checkers: verdicts,
+    checkers: run.verdicts,
+    details: {
+      excused: ring.losses.excused.size,
+      acknowledged: records.all.filter((one) => one.acknowledged).length,
+      rolledBack: records.served.rolledBack,
+      revisits: meter.revisits / Math.max(1, meter.messages),
+      longestWay: meter.longestWay,
+      formedMs: run.formedMs,
+      fullyLinked: living.filter(
+        (peer) => peer.overlay.snapshot().links.length >= living.length - 1,
+      ).length,
+      mostLinks: ring.peaks.links,
+      simulatedMs: Math.round(world.nowMs),
+      events: world.events,
+    },
   };
 }
 
@@ -128,18 +182,4 @@ function judge(figures: LookupFigures, scenario: Scenario, peers: number): strin
   const least = scenario.leastSuccess?.(peers) ?? 1;
   if (figures.success < least) return `${figures.success} found, not ${least}`;
   return scenario.demand?.(figures, peers);
-}
-
-/** Stores and waits until all that can be acknowledged is. */
-function storeValues(ring: SimulatedRing, count: number): void {
-  let open = count;
-  for (let i = 0; i < count; i++) {
-    ring.world.after(i * lookupGapMs, () => {
-      ring.store((record, outcome) => {
-        if (outcome.ok) ring.confirm(record, outcome.value, () => open--);
-        else open--;
-      });
-    });
-  }
-  ring.world.runUntil(() => open === 0, lookupLimitMs);
 }

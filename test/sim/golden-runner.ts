@@ -3,8 +3,10 @@
  * between whom, who answers. A script is a list of commands, each followed by `----` and what it
  * showed. Peers are called A, B, C … in the order of their Node-IDs.
  */
+import { createXml } from '../../src/node/xml.ts';
 import { partition, crash } from '../../src/sim/faults.ts';
-import { createSimulatedRing, type SimulatedRing, type StoredRecord } from '../../src/sim/ring.ts';
+import type { StoredRecord } from '../../src/sim/records.ts';
+import { createSimulatedRing, type RingOptions, type SimulatedRing } from '../../src/sim/ring.ts';
 import type { SimulatedPeer } from '../../src/sim/peer.ts';
 import { createWorld } from '../../src/sim/world.ts';
 
@@ -14,6 +16,11 @@ export interface Step {
 }
 
 const mostPeers = 12;
+/** Elements of a document that scripts change, and their names here. */
+const settings: Readonly<Record<string, 'maxMessageSize' | 'initialTtl'>> = {
+  'max-message-size': 'maxMessageSize',
+  'initial-ttl': 'initialTtl',
+};
 
 export function readScript(text: string): Step[] {
   return text
@@ -32,10 +39,16 @@ export function writeScript(heading: string, steps: readonly Step[]): string {
 }
 
 /** Plays the commands one after the other and returns what each of them showed. */
-export function play(seed: string, commands: readonly string[]): Step[] {
+export function play(
+  seed: string,
+  commands: readonly string[],
+  options: Partial<RingOptions> = {},
+): Step[] {
   const ring = createSimulatedRing(createWorld(seed), {
     peers: mostPeers,
     latency: { minimumMs: 1, maximumMs: 5 },
+    xml: createXml(),
+    ...options,
   });
   const order = ring.peers.map(({ nodeId }) => nodeId).sort();
   const name = (id: string | undefined): string =>
@@ -75,6 +88,17 @@ export function play(seed: string, commands: readonly string[]): Step[] {
     return lines.join('\n');
   }
 
+  /** Gives a peer a new document, as its account feed would. */
+  function offer(
+    to: SimulatedPeer,
+    changes: Parameters<SimulatedRing['configuration']['next']>[0],
+    lines: string[],
+  ): void {
+    to.keeper?.offer(ring.configuration.next(changes), (outcome) => {
+      lines.push(outcome.ok ? 'accepted' : outcome.error.text);
+    });
+  }
+
   function act(on: SimulatedRing, verb: string, words: string[], lines: string[]): void {
     const [first = ''] = words;
     switch (verb) {
@@ -103,7 +127,7 @@ export function play(seed: string, commands: readonly string[]): Step[] {
         watch(180_000, lines);
         return;
       case 'store':
-        on.store((record, outcome) => {
+        on.records.store((record, outcome) => {
           records.set(first, record);
           lines.push(
             outcome.ok
@@ -116,10 +140,41 @@ export function play(seed: string, commands: readonly string[]): Step[] {
       case 'fetch': {
         const record = records.get(first);
         if (record === undefined) throw new Error(`${first} was never stored`);
-        on.lookup(named(words[1]), record, ({ found }) => lines.push(found ? 'found' : 'missing'));
+        on.records.lookup(named(words[1]), record, ({ found }) =>
+          lines.push(found ? 'found' : 'missing'),
+        );
         const owner = on.living().find((one) => one.topology.isResponsible(record.resource));
         on.world.run(2000);
         lines.push(`responsible: ${name(owner?.nodeId)}`);
+        return;
+      }
+      case 'configure': {
+        const [, setting = '', value = ''] = words;
+        const name = settings[setting];
+        if (name === undefined) throw new Error(`no setting ${setting}`);
+        offer(named(first), { [name]: Number(value) }, lines);
+        watch(30_000, lines);
+        return;
+      }
+      case 'revoke':
+        offer(named(words[2]), { badNodes: [named(first).nodeId] }, lines);
+        watch(30_000, lines);
+        return;
+      case 'documents':
+        for (const peer of on.living().sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1))) {
+          const { sequence, maxMessageSize, initialTtl } = peer.overlay.config();
+          lines.push(
+            `${name(peer.nodeId)} document ${sequence}, max-message-size ${maxMessageSize}, initial-ttl ${initialTtl}`,
+          );
+        }
+        return;
+      case 'linked': {
+        const { nodeId } = named(first);
+        const holders = on.living().filter((peer) => {
+          return peer.overlay.snapshot().links.some((link) => link.nodeId === nodeId);
+        });
+        const names = holders.map((peer) => name(peer.nodeId)).sort();
+        lines.push(`linked with ${first}: ${names.join(' ') || 'nobody'}`);
         return;
       }
       default:

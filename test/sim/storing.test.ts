@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createSimulatedRing, simulatedKind, type SimulatedRing } from '../../src/sim/ring.ts';
-import type { StoredRecord } from '../../src/sim/ring.ts';
+import { simulatedKind } from '../../src/sim/configuration.ts';
+import type { StoredRecord } from '../../src/sim/records.ts';
+import { createSimulatedRing, type SimulatedRing } from '../../src/sim/ring.ts';
 import { crash } from '../../src/sim/faults.ts';
 import { createWorld } from '../../src/sim/world.ts';
 import type { SimulatedPeer } from '../../src/sim/peer.ts';
@@ -18,10 +19,10 @@ function ringOf(count: number, seed: string): SimulatedRing {
 
 function storeOne(ring: SimulatedRing): { record: StoredRecord; replicas: readonly string[] } {
   let stored: { record: StoredRecord; replicas: readonly string[] } | undefined;
-  ring.store((record, outcome) => {
+  ring.records.store((record, outcome) => {
     assert.ok(outcome.ok);
     stored = { record, replicas: outcome.value.replicas };
-    ring.confirm(record, outcome.value, () => undefined);
+    ring.records.confirm(record, outcome.value, () => undefined);
   });
   ring.world.run(5000);
   assert.ok(stored?.record.acknowledged);
@@ -65,12 +66,12 @@ test('[R6940-10.4-04] [R6940-10.7.3-07] without the owner the successor answers;
   ring.world.run(2000);
   assert.equal(ownerOf(ring, record).nodeId, heir);
   let found = false;
-  ring.lookup(ring.anyLiving(), record, (result) => (found = result.found));
+  ring.records.lookup(ring.anyLiving(), record, (result) => (found = result.found));
   ring.world.run(2000);
   assert.ok(found);
   ring.world.run(60_000);
   const before = holders(ring, record);
-  ring.restart(owner, { keepDisk: false });
+  ring.restart(owner);
   ring.world.run(10_000);
   const after = holders(ring, record);
   for (const holder of before) assert.ok(after.includes(holder), `${holder} has lost it`);

@@ -1,15 +1,15 @@
+import { lasting } from '../lookups.ts';
 import type { SimulatedRing } from '../ring.ts';
 
 const limitMs = 60_000;
 
-/** Every acknowledged value that is not excused is found from some living peer. */
+/** Every acknowledged value that is not excused is found from some living peer, in its newest version. */
 export function checkAcknowledged(ring: SimulatedRing): string | undefined {
   const lost: string[] = [];
   let open = 0;
-  for (const record of ring.records) {
-    if (!record.acknowledged || ring.losses.excused.has(record)) continue;
+  for (const record of lasting(ring, ring.world.nowMs + limitMs)) {
     open++;
-    ring.lookup(ring.anyLiving(), record, ({ found }) => {
+    ring.records.lookup(ring.anyLiving(), record, ({ found }) => {
       open--;
       if (!found) lost.push(`${record.user} (${record.resource})`);
     });

@@ -3,15 +3,18 @@ import type { SimulatedRing } from '../ring.ts';
 
 /** Links per doubling of the ring that peers have on the average. */
 const linksPerDoubling = 6;
+/** Requests of a peer in a quiet ring: its periodic ones, and those of the checkers. */
+const quietRequests = 32;
 /** Neighbors on both sides, and links that are on their way out. */
 const others = 2 * limits.topology.neighborsPerSide + 8;
 
 /**
  * Tables grow with the logarithm of the ring; the peer behind the longest gap, which is the finger of
  * most others, may have as many times more as that gap is longer than the mean. Nothing is left
- * pending in a quiet ring.
+ * pending in a quiet ring, and no table or queue was above its limit at any time.
  */
 export function checkBounds(ring: SimulatedRing): string | undefined {
+  if (ring.peaks.complaint !== undefined) return ring.peaks.complaint;
   const living = ring.living();
   const doublings = Math.log2(Math.max(2, living.length));
   const bound = others + linksPerDoubling * doublings * Math.max(1, Math.log(living.length));
@@ -22,6 +25,8 @@ export function checkBounds(ring: SimulatedRing): string | undefined {
     const { links, pending } = peer.overlay.snapshot();
     if (links.length > bound) return `${peer.nodeId} has ${links.length} links`;
     const waiting = pending.attaches + pending.replications;
+    if (pending.requests > quietRequests)
+      return `${peer.nodeId}: ${pending.requests} requests wait`;
     if (waiting > 0) return `${peer.nodeId}: ${waiting} attaches or replications do not end`;
   }
   return undefined;

@@ -7,7 +7,7 @@ const samples = 200;
 /** Every id has exactly one responsible peer (RFC 6940 §10.1): stored resources and random ids. */
 export function checkResponsible(ring: SimulatedRing): string | undefined {
   const living = ring.living();
-  const resources = ring.records.slice(0, samples).map((record) => record.resource);
+  const resources = ring.records.all.slice(0, samples).map((record) => record.resource);
   for (let i = 0; i < samples; i++) {
     resources.push(hexEncode(ring.world.prng.bytes(16)) as ResourceId);
   }

@@ -1,9 +1,12 @@
 import type { NodeId } from '../../base/ids.ts';
 import { addOffset, idBits, strictlyBetween } from '../../topology/chord/ring.ts';
+import { cutAnswers, replayAnswers } from '../bad-links.ts';
 import { misbehaviours, spoil } from '../bad-topology.ts';
-import { makeLookups } from '../lookups.ts';
+import { lasting, makeLookups } from '../lookups.ts';
 import type { SimulatedPeer } from '../peer.ts';
-import type { LookupResult, SimulatedRing, StoredRecord } from '../ring.ts';
+import type { LookupResult, StoredRecord } from '../records.ts';
+import type { SimulatedRing } from '../ring.ts';
+import { updateSome } from '../storing.ts';
 import type { Scenario } from './scenario.ts';
 
 /** One peer in twenty cheats; each way of cheating in turn. */
@@ -19,21 +22,25 @@ const behaviourOf = (index: number): number => Math.floor(index / oneIn) % misbe
 
 export function createBadPeers(): Scenario {
   let active = false;
+  const isActive = (): boolean => active;
   const accomplices: NodeId[] = [];
   return {
-    summary: 'one peer in twenty drops, misroutes, hijacks, lies about its tables or truncates',
+    summary:
+      'one peer in twenty drops, misroutes, hijacks, lies about its tables, truncates or replays',
     topology(index, honest) {
       const how = misbehaviours[behaviourOf(index)];
       if (!isBad(index) || how === undefined) return honest;
-      return spoil(
-        honest,
-        how,
-        () => active,
-        () => accomplices,
-      );
+      return spoil(honest, how, isActive, () => accomplices);
     },
-    disturb(ring, { lookups }) {
+    tamper(index, host, identity) {
+      const how = isBad(index) ? misbehaviours[behaviourOf(index)] : undefined;
+      if (how === 'truncate') return cutAnswers(isActive);
+      return how === 'replay' ? replayAnswers(host, identity, isActive) : undefined;
+    },
+    disturb(ring, { lookups, progress }) {
+      letThemLearn(ring);
       active = true;
+      ring.records.served.expectRollbacks();
       for (const { nodeId, host } of ring.peers) {
         if (!isBad(host.index)) continue;
         accomplices.push(nodeId);
@@ -49,10 +56,24 @@ export function createBadPeers(): Scenario {
         find: (from, record, done) => findStubbornly(ring, from, record, done),
       });
       active = false;
+      progress(`${ring.records.served.rolledBack} older values were served by replaying peers`);
       return figures;
     },
     leastSuccess: (peers) => (peers <= 200 ? 0.95 : 0.9),
   };
+}
+
+/** Every value is asked for several times, so that replaying peers see it, and then becomes another. */
+function letThemLearn(ring: SimulatedRing): void {
+  lasting(ring, ring.world.nowMs + 60_000).forEach((record, i) => {
+    for (let round = 0; round < 3; round++) {
+      ring.world.after(i * 5 + round * 1000, () => {
+        ring.records.lookup(ring.anyLiving(), record, () => undefined);
+      });
+    }
+  });
+  ring.world.run(15_000);
+  updateSome(ring, 1);
 }
 
 function anyHonest(ring: SimulatedRing): SimulatedPeer {
@@ -79,7 +100,7 @@ function findStubbornly(
     }
     const via = hops.shift();
     const how = { holders: 'all', ...(via === undefined ? {} : { via }) } as const;
-    ring.lookup(from, record, ({ found }) => (found ? end(true) : tryNext()), how);
+    ring.records.lookup(from, record, ({ found }) => (found ? end(true) : tryNext()), how);
   }
 
   function askHolders(): void {
@@ -102,7 +123,7 @@ function findStubbornly(
           return;
         }
         asked.add(at);
-        ring.lookup(from, record, ({ found }) => ended(found), { at });
+        ring.records.lookup(from, record, ({ found }) => ended(found), { at });
       });
     }
   }

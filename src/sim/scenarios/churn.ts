@@ -18,8 +18,7 @@ export const churn: Scenario = {
       world.after((i + 0.5) * everyMs, () => {
         const dead = ring.dead();
         const next = dead[0];
-        if (next !== undefined && dead.length >= cyclesDead)
-          ring.restart(next, { keepDisk: false });
+        if (next !== undefined && dead.length >= cyclesDead) ring.restart(next);
       });
     }
     const gapMs = (cycles * everyMs) / Math.max(1, lookups);

@@ -6,7 +6,7 @@ export const coldRestart: Scenario = {
   disturb(ring) {
     for (const peer of ring.living()) crash(ring, peer, { silently: false, keepsDisk: true });
     ring.world.run(1000);
-    ring.restartDead({ keepDisk: true });
+    ring.restartDead();
     heal(ring);
     return undefined;
   },

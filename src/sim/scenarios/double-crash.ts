@@ -18,7 +18,7 @@ export const doubleCrash: Scenario = {
       const here = makeLookups(ring, { count: each, gapMs: 20 });
       if (figures === undefined || here.success < figures.success) figures = here;
       ring.world.run(recoveredMs);
-      ring.restartDead({ keepDisk: false });
+      ring.restartDead();
       heal(ring);
     }
     return figures;

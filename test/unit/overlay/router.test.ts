@@ -25,7 +25,10 @@ interface Scene {
   readonly linkTo: (digit: string, suspect?: boolean) => LinkEntry;
 }
 
-function scene(next: (target: string, exclude?: ReadonlySet<NodeId>) => NextHop): Scene {
+function scene(
+  next: (target: string, exclude?: ReadonlySet<NodeId>) => NextHop,
+  initialTtl = testConfig.initialTtl,
+): Scene {
   const links = new Map<NodeId, LinkEntry>();
   const sent: Scene['sent'] = [];
   const asked: string[] = [];
@@ -33,7 +36,7 @@ function scene(next: (target: string, exclude?: ReadonlySet<NodeId>) => NextHop)
   const router = createRouter({
     self: id('a'),
     trace: silentTrace,
-    config: () => testConfig,
+    config: () => ({ ...testConfig, initialTtl }),
     link: (nodeId) => links.get(nodeId),
     nextHop(target, exclude) {
       asked.push(target);
@@ -188,4 +191,21 @@ test('the range of a node that has returned a request does not become ours', () 
   linkTo('b');
   router.receive(linkTo('d'), hereAgain('a', 'b'));
   assert.deepEqual([sent, delivered], [[], []]);
+});
+
+test('[R6940-6.3.2-12] a smaller initial-ttl binds those who work with its document, others not', () => {
+  const { router, sent, linkTo } = scene(towards('b'), 40);
+  linkTo('b');
+  const from = linkTo('d');
+  const message = (configurationSequence: number, ttl: number): Uint8Array => {
+    const destinationList = [node('b')];
+    const own = { ...header, configurationSequence, ttl, destinationList };
+    return Buffer.concat([encodeHeader(own, body.length), body]);
+  };
+  router.receive(from, message(22, 41));
+  router.receive(from, message(21, 101));
+  assert.equal(sent.length, 0);
+  router.receive(from, message(22, 40));
+  router.receive(from, message(21, 100));
+  assert.equal(sent.length, 2);
 });
