@@ -14,6 +14,8 @@ export interface RegisterOptions {
   readonly expiresS?: number;
   /** Name in the credentials; else the user. */
   readonly login?: string;
+  readonly headers?: readonly string[];
+  readonly callId?: string;
   /** How long to wait for the answer. */
   readonly waitMs?: number;
 }
@@ -33,11 +35,12 @@ export function tryRegister(
       uri: `sip:${host}`,
       from: `<sip:${user}@${host}>;tag=r`,
       to: `<sip:${user}@${host}>`,
-      callId: `reg-${user}-${phone.flow.id}`,
+      callId: options.callId ?? `reg-${user}-${phone.flow.id}`,
       cseq: ++cseq,
       headers: [
         `Contact: ${contact}`,
         ...(options.expiresS === undefined ? [] : [`Expires: ${String(options.expiresS)}`]),
+        ...(options.headers ?? []),
         ...headers,
       ],
     });
