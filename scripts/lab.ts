@@ -15,10 +15,11 @@ import { joinOverlay } from '../src/cli/join-overlay.ts';
 import { loadSettings, type Settings } from '../src/node/settings.ts';
 
 const help = `Usage: npm run lab -- --adapters N [--links tls|dtls|tls+dtls|dtls-ice] [--domain lab.example]
-                          [--dir DIR] [--keylog FILE] [--config FILE]
+                          [--dir DIR] [--keylog FILE] [--config FILE] [--base N]
 
 Starts one authority and N adapters (1 to 200) on loopback and prints one JSON line each, then {"ready":true}.
 Users alice, bob, carol, dave; the password is the name followed by "pw". Ends on SIGINT or SIGTERM.
+With --base the authority is 127.0.0.N and adapter k 127.0.0.(N+k), for a second lab beside the first.
 With --dir the data stays and the next start with the same folder goes on from it.
 
 Example: npm run lab -- --adapters 3`;
@@ -31,11 +32,15 @@ const { values } = parseArgs({
     keylog: { type: 'string' },
     links: { type: 'string', default: 'tls' },
     config: { type: 'string' },
+    base: { type: 'string', default: '10' },
     help: { type: 'boolean', default: false },
   },
 });
 const count = Number(values.adapters);
-if (values.help || !Number.isInteger(count) || count < 1 || count > 200) {
+const base = Number(values.base);
+const authorityAddress = `127.0.0.${base}`;
+const isBase = Number.isInteger(base) && base >= 2 && base + count <= 254;
+if (values.help || !Number.isInteger(count) || count < 1 || count > 200 || !isBase) {
   console.log(help);
   process.exit(values.help ? 0 : 2);
 }
@@ -59,9 +64,14 @@ async function main(): Promise<void> {
   const authorityDir = join(dir, 'authority');
   if (!existsSync(join(authorityDir, 'chordial.json'))) {
     const remember = {
-      authority: { enabled: true, address: '127.0.0.10', port: 8443, publicHost: '127.0.0.10' },
+      authority: {
+        enabled: true,
+        address: authorityAddress,
+        port: 8443,
+        publicHost: authorityAddress,
+      },
       adapter: { enabled: false },
-      admin: { address: '127.0.0.10', port: 8080 },
+      admin: { address: authorityAddress, port: 8080 },
     };
     const settings = settingsWith({
       domain: values.domain,
@@ -72,12 +82,12 @@ async function main(): Promise<void> {
       dir: authorityDir,
       settings,
       remember,
-      bootstrap: ['127.0.0.11:6084'],
+      bootstrap: [`127.0.0.${base + 1}:6084`],
       users: users.map((name) => ({ name, password: `${name}pw` })),
     });
   }
   start('authority', authorityDir);
-  await reachable('http://127.0.0.10:8080');
+  await reachable(`http://${authorityAddress}:8080`);
   await joinMissing(authorityDir);
   for (let k = 1; k <= count; k++) start(`adapter-${k}`, join(dir, `adapter-${k}`));
   await ringComplete();
@@ -86,7 +96,7 @@ async function main(): Promise<void> {
     console.log(
       JSON.stringify({
         adapter: k,
-        sip: `127.0.0.${10 + k}:5060`,
+        sip: `127.0.0.${base + k}:5060`,
         admin: adminOf(k),
         nodeId: status?.nodeId,
         pid: status?.pid,
@@ -109,7 +119,7 @@ async function joinMissing(authorityDir: string): Promise<void> {
     lifetimeS: 3600,
   })) as { token: string };
   for (const k of missing) {
-    const address = `127.0.0.${10 + k}`;
+    const address = `127.0.0.${base + k}`;
     const remember = {
       link: {
         address,
@@ -170,7 +180,7 @@ function start(name: string, folder: string): void {
 }
 
 function adminOf(k: number): string {
-  return `http://127.0.0.${10 + k}:8080`;
+  return `http://127.0.0.${base + k}:8080`;
 }
 
 interface Status {

@@ -33,6 +33,8 @@ export interface LabOptions {
   /** Value of link.protocol of the overlay. */
   readonly links?: string;
   readonly domain?: string;
+  /** Last byte of the authority's address; default 10. */
+  readonly base?: number;
   readonly readyWithinMs?: number;
 }
 
@@ -42,6 +44,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   if (options.keylog !== undefined) args.push('--keylog', options.keylog);
   if (options.links !== undefined) args.push('--links', options.links);
   if (options.config !== undefined) args.push('--config', options.config);
+  if (options.base !== undefined) args.push('--base', String(options.base));
   if (options.domain !== undefined) args.push('--domain', options.domain);
   const started = performance.now();
   const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
