@@ -89,7 +89,14 @@ test('[R6940-11.1-21][R6940-11.1-24][R6940-11.1-25][R6940-11.1-26][R6940-11.1-35
   assert.deepEqual(values.mandatoryExtensions, ['urn:x', 'urn:y']);
 });
 
-test('[R6940-11.1-05] booleans are true, false, 1 and 0', () => {
+test('[R6940-11.1-05] booleans are true, false, 1 and 0; the namespaces are those of the RFC', () => {
+  const ping = '<c:chord-ping-interval xmlns:c="NAMESPACE">7</c:chord-ping-interval>';
+  const chord = 'urn:ietf:params:xml:ns:p2p:config-chord';
+  assert.equal(config(ping.replace('NAMESPACE', chord)).chordPingIntervalS, 7);
+  assert.equal(config(ping.replace('NAMESPACE', `${chord}s`)).chordPingIntervalS, 3600);
+  const base = 'urn:ietf:params:xml:ns:p2p:config-base';
+  assert.ok(parse(document('')).ok);
+  assert.ok(!parse(document('').replace(`xmlns="${base}"`, `xmlns="${base}s"`)).ok);
   const noIce = (text: string): boolean => config(`<no-ice>${text}</no-ice>`).noIce;
   assert.deepEqual(['true', '1', 'false', '0'].map(noIce), [true, true, false, false]);
   for (const text of ['TRUE', 'yes', '', '01']) {

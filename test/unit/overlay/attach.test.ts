@@ -1,11 +1,12 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import type { NodeId, ResourceId } from '../../../src/base/ids.ts';
-import { encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
+import { decodeExact, encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
 import { attachReqAns, type AttachReqAns } from '../../../src/wire/reload/attach.ts';
 import type { Destination } from '../../../src/wire/reload/destination.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
+import { probeAns } from '../../../src/wire/reload/probe.ts';
 import { createRawPeer, errorOf, type RawPeer } from './support/raw-peer.ts';
 import { createIdentity } from './support/fake-keys.ts';
 import { createWorld, linkPort, testConfig, type TestPeer, type World } from './support/world.ts';
@@ -180,6 +181,17 @@ test('[R6940-6.4.2.5.2-04] [R6940-6.4.2.5.2-05] [R6940-6.4.2.5.2-06] Probe answe
   const body = answer?.payload.contents.messageBody;
   assert.deepEqual([...(body ?? [])].slice(0, 4), [0, 12, 3, 4]);
   assert.deepEqual([...(body ?? [])].slice(8), [1, 4, 0x3b, 0x9a, 0xca, 0x00]);
+  const typesOf = (...wanted: readonly number[]): number[] => {
+    const asked = Uint8Array.of(wanted.length, ...wanted);
+    const [one] = raw.exchange({ code: messageCodes.probeReq, body: asked });
+    assert.ok(one);
+    return decodeExact(probeAns, one.payload.contents.messageBody).probeInfo.map(
+      ({ type }) => ['responsibleSet', 'numResources', 'uptime'].indexOf(type) + 1,
+    );
+  };
+  assert.deepEqual(typesOf(1, 2, 3), [1, 2, 3]);
+  for (const wanted of [1, 2, 3]) assert.deepEqual(typesOf(wanted), [wanted]);
+  assert.deepEqual(typesOf(), []);
 });
 
 test('[R6940-6.5.1.13-01] [R6940-6.5.1.11-01] the answerer connects as TLS client to the address of the requester, and that is all', () => {
