@@ -397,7 +397,13 @@ test('[R6940-6.6.1-06] [R6940-11.1-37] what this program does not support is nam
   assert.match(check('<topology-plugin>X</topology-plugin>') ?? '', /topology-plugin X/);
   assert.match(unsupportedRequirement(config(''), supported) ?? '', /overlay-link-protocol TLS/);
   assert.match(unsupportedRequirement(config(protocol), supported) ?? '', /ICE/);
-  assert.equal(unsupportedRequirement(config(protocol), { ...supported, ice: true }), undefined);
+  const withIce = { ...supported, linkProtocols: ['DTLS-UDP-SR'], ice: true };
+  const datagrams = '<overlay-link-protocol>DTLS-UDP-SR</overlay-link-protocol>';
+  assert.equal(unsupportedRequirement(config(datagrams), withIce), undefined);
+  const secret = `${datagrams}<shared-secret>s</shared-secret>`;
+  assert.match(unsupportedRequirement(config(secret), withIce) ?? '', /shared-secret together/);
+  const streams = unsupportedRequirement(config(protocol), { ...supported, ice: true });
+  assert.match(streams ?? '', /for no-ice false/);
 });
 
 function parseError(text: string, name?: string): string {
