@@ -71,6 +71,8 @@ export const limits = {
     earlyBytes: 32_768,
     /** Time to learn reflexive and relayed addresses; those that come later are not told. */
     gatherMs: 1000,
+    /** Time for further STUN servers once every socket has an answer of one. */
+    gatherGraceMs: 200,
     /** From the start of the checks until `connected` or `failed`. */
     checksMs: 8000,
     /** Between the checks of one agent, and between those of all agents (RFC 8445 §14.2). */

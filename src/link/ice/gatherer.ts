@@ -66,10 +66,16 @@ export function createGatherer(dependencies: GathererDependencies): Gatherer {
   const pendingRelays = new Map<TurnClient, OwnSocket>();
   const foundation = createFoundations();
   const queries: (() => void)[] = [];
+  /** Sockets whose reflexive address is asked for, and those that have got an answer. */
+  const asking = new Set<Base>();
+  const answered = new Set<Base>();
   let asked = false;
+  /** Further STUN servers had their time. */
+  let enough = false;
   let state: 'new' | 'gathering' | 'gathered' | 'closed' = 'new';
   let waiting = 0;
   let paceTimer: Timer | undefined;
+  let graceTimer: Timer | undefined;
   let deadline: Timer | undefined;
   let finished: (outcome: Outcome<readonly LocalCandidate[]>) => void = () => undefined;
 
@@ -129,6 +135,7 @@ export function createGatherer(dependencies: GathererDependencies): Gatherer {
   }
 
   function socketFailed(mine: OwnSocket, reason: string): void {
+    for (const relay of mine.relays.splice(0)) relay.close(() => undefined);
     for (const base of [...bases]) {
       if (base !== mine.base && !relaysOf(mine).includes(base)) continue;
       bases.delete(base);
@@ -167,6 +174,7 @@ export function createGatherer(dependencies: GathererDependencies): Gatherer {
     for (const mine of own) {
       const { base } = mine;
       for (const server of stunServersFor(base)) {
+        asking.add(base);
         queries.push(() => {
           askReflexive(base, server);
         });
@@ -210,10 +218,21 @@ export function createGatherer(dependencies: GathererDependencies): Gatherer {
         const mapped = outcome.ok ? outcome.value.message.attributes.xorMappedAddress : undefined;
         if (state === 'gathering' && mapped !== undefined) {
           addCandidate('srflx', mapped, base, base.address, server);
+          noteAnswer(base);
         }
         settled();
       },
     );
+  }
+
+  /** Every socket knows how it is seen: servers that do not answer, as behind NATs, cost no more than this. */
+  function noteAnswer(base: Base): void {
+    answered.add(base);
+    if (graceTimer !== undefined || answered.size < asking.size) return;
+    graceTimer = clock.after('ice-gather-grace', limits.ice.gatherGraceMs, () => {
+      enough = true;
+      finishWhenDone();
+    });
   }
 
   function startAllocation(mine: OwnSocket, server: TurnServer): void {
@@ -284,18 +303,21 @@ export function createGatherer(dependencies: GathererDependencies): Gatherer {
 
   function settled(): void {
     waiting -= 1;
-    if (waiting > 0 || state !== 'gathering') return;
-    if (!asked) {
+    if (state !== 'gathering') return;
+    if (waiting === 0 && !asked) {
       asked = true;
       askServers();
     }
-    if (waiting === 0) finish();
+    finishWhenDone();
+  }
+
+  function finishWhenDone(): void {
+    const onlyLateOnes = enough && queries.length === 0 && pendingRelays.size === 0;
+    if (waiting === 0 || onlyLateOnes) finish();
   }
 
   function finish(): void {
-    deadline?.cancel();
-    paceTimer?.cancel();
-    queries.length = 0;
+    stopTimers();
     if (candidates.length === 0) {
       close();
       finished(failure('no socket could be opened'));
@@ -305,11 +327,16 @@ export function createGatherer(dependencies: GathererDependencies): Gatherer {
     finished(success(candidates.toSorted((a, b) => b.priority - a.priority)));
   }
 
-  function close(): void {
-    state = 'closed';
+  function stopTimers(): void {
     deadline?.cancel();
     paceTimer?.cancel();
+    graceTimer?.cancel();
     queries.length = 0;
+  }
+
+  function close(): void {
+    state = 'closed';
+    stopTimers();
     for (const base of [...bases]) base.close();
     for (const [client, mine] of pendingRelays) {
       client.close(() => {

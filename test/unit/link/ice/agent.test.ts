@@ -4,6 +4,7 @@ import { UsageError } from '../../../../src/base/assert.ts';
 import { limits } from '../../../../src/base/limits.ts';
 import { createPrng } from '../../../../src/base/prng.ts';
 import { createIcePacer } from '../../../../src/link/ice/pacer.ts';
+import type { DatagramOpener } from '../../../../src/ports/datagram.ts';
 import type { IceRole } from '../../../../src/link/ice/types.ts';
 import { shortTermKey } from '../../../../src/wire/stun/integrity.ts';
 import {
@@ -480,6 +481,41 @@ test('an answer to the question keeps a path whose far end sends no keep-alives'
   assert.equal(two.agent.state, 'connected');
 });
 
+test('a socket that fails ends the path on it, and its relay', () => {
+  const clock = createSimulatedClock();
+  const network = createNetwork(clock);
+  const turn = startServers(clock, network);
+  let fail: (() => void) | undefined;
+  const host = network.host();
+  const failing: DatagramOpener = {
+    open(at, handler, done) {
+      fail = () => handler.failed?.('the interface is gone');
+      host.open(at, handler, done);
+    },
+  };
+  const one = createTestAgent(clock, failing, { addresses: ['192.0.2.1'], servers: bothServers });
+  const two = createTestAgent(clock, network.host(), { addresses: ['192.0.2.2'] });
+  connect(clock, one, two);
+  fail!();
+  assert.equal(one.closed, 'the interface is gone');
+
+  const idleOne = createTestAgent(clock, failing, {
+    addresses: ['192.0.2.3'],
+    servers: bothServers,
+  });
+  gather(clock, idleOne);
+  assert.equal(turn.allocations, 1);
+  fail!();
+  clock.advance(5000);
+  assert.equal(turn.allocations, 0);
+  idleOne.agent.start(two.parameters!, 'controlling');
+  clock.advance(idle.settled);
+  assert.ok(idleOne.failure !== undefined);
+  two.agent.close('done');
+  clock.advance(1000);
+  assert.equal(clock.pending, 0);
+});
+
 test('peers that ask without credentials learn their address, a few times a second', () => {
   const { clock, network, one, two } = world();
   connect(clock, one, two);
@@ -491,6 +527,33 @@ test('peers that ask without credentials learn their address, a few times a seco
   const answers = stunOf(network);
   assert.equal(answers.length, limits.ice.plainAnswersPerSecond);
   assert.deepEqual(answers[0]?.message.attributes, { xorMappedAddress: asking });
+});
+
+test('[R6940-6.5.1.10.1-01] an answer that comes from elsewhere than the check went to proves nothing', () => {
+  for (const elsewhere of [true, false]) {
+    const clock = createSimulatedClock();
+    const network = createNetwork(clock);
+    const one = createTestAgent(clock, network.host(), { addresses: ['192.0.2.1'] });
+    gather(clock, one);
+    const local = { address: '192.0.2.1', port: portOf(one) };
+    const password = 'a password of the far end';
+    const [host] = one.parameters!.candidates;
+    const far = { ...host!, addrPort: { type: 'ipv4' as const, address: '192.0.2.50', port: 50 } };
+    one.agent.start({ ufrag: 'farr', password, candidates: [far] }, 'controlling');
+    for (let i = 0; i < 80; i++) {
+      clock.advance(100);
+      for (const { to, message } of checksOf(network)) {
+        const { transactionId } = message;
+        const attributes = { xorMappedAddress: local };
+        const success = { class: 'success', method: 'binding', transactionId, attributes } as const;
+        const from = elsewhere ? { ...to, port: 51 } : to;
+        inject(network, clock, from, local, encodeStun(success, shortTermKey(password)));
+      }
+      network.tap.length = 0;
+    }
+    clock.advance(100);
+    assert.equal(one.path === undefined, elsewhere);
+  }
 });
 
 test('an aggressive far end may change its mind towards a better pair', () => {

@@ -143,6 +143,28 @@ test('both address families: each asks the servers of its own', () => {
   }
 });
 
+test('once every socket knows how it is seen, silent STUN servers are not waited for long', () => {
+  const clock = createSimulatedClock();
+  const network = createNetwork(clock);
+  startServers(clock, network);
+  const silent = { address: '203.0.113.99', port: 3478 };
+  const one = createTestAgent(clock, network.behind('198.51.100.1', nat), {
+    addresses: ['10.0.0.1', '10.0.0.2'],
+    servers: { ...bothServers, stun: [silent, stunAddress] },
+  });
+  const startMs = clock.monotonicMs();
+  let endMs = 0;
+  one.agent.gather((outcome) => {
+    endMs = clock.monotonicMs();
+    if (outcome.ok) one.parameters = outcome.value;
+  });
+  clock.advance(limits.ice.gatherMs);
+  // Five questions 50 ms apart, 20 ms for each answer, two exchanges for the relay.
+  assert.ok(endMs - startMs >= 150 + 20 + limits.ice.gatherGraceMs);
+  assert.ok(endMs - startMs <= 250 + 40 + limits.ice.gatherGraceMs);
+  assert.equal(one.parameters?.candidates.length, 5);
+});
+
 test('servers that do not answer cost a bounded time and no candidates of others', () => {
   const clock = createSimulatedClock();
   const network = createNetwork(clock);
@@ -152,6 +174,7 @@ test('servers that do not answer cost a bounded time and no candidates of others
     addresses: ['10.0.0.1'],
     servers: { stun: [silent, stunAddress], turn: [{ ...turnUser, server: silent }] },
   });
+  // The TURN server might still give a relay: it is waited for until the end.
   one.agent.gather((outcome) => {
     assert.equal(clock.monotonicMs(), startMs + limits.ice.gatherMs);
     if (outcome.ok) one.parameters = outcome.value;
