@@ -21,11 +21,15 @@ export interface Overlay {
   /** Metadata of one Kind from the responsible peer, or from one replica holder (`at`). */
   stat(request: StatRequest, done: (outcome: Outcome<StatResult, OverlayError>) => void): void;
 
-  /** AppAttach (RFC 6940 §6.5.2): a secured stream with the node that the destination list ends at. */
+  /**
+   * AppAttach (RFC 6940 §6.5.2): a secured stream with the node that the destination list ends at.
+   * `answered`: the node agreed, and its connection is being made; never after `done`.
+   */
   appAttach(
     destination: readonly Destination[],
     application: number,
     done: (outcome: Outcome<AppConnection, OverlayError>) => void,
+    answered?: () => void,
   ): void;
   /** Accepts AppAttach for that application; without a listener the answer is Error_Not_Found. */
   onApplication(application: number, accepted: (connection: AppConnection) => void): void;

@@ -35,6 +35,7 @@ export interface AppAttacher {
     destination: readonly Destination[],
     application: number,
     done: (outcome: Outcome<AppConnection, OverlayError>) => void,
+    answered?: () => void,
   ): void;
   onApplication(application: number, accepted: (connection: AppConnection) => void): void;
   /** An inbound connection on the listener of the application. */
@@ -64,6 +65,7 @@ export interface AppAttachDependencies {
 interface Pending {
   readonly application: number;
   readonly done: (outcome: Outcome<AppConnection, OverlayError>) => void;
+  readonly onAnswer: (() => void) | undefined;
   /** Who may connect; empty until the answer to a request for a Resource-ID tells. */
   expected: readonly NodeId[];
   answered: boolean;
@@ -95,6 +97,7 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
     destination: readonly Destination[],
     application: number,
     done: (outcome: Outcome<AppConnection, OverlayError>) => void,
+    answered?: () => void,
   ): void {
     const ice = dependencies.ice();
     const offer = ice === undefined ? ownOffer(application, 'passive') : undefined;
@@ -113,6 +116,7 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
     const attempt: Pending = {
       application,
       done,
+      onAnswer: answered,
       expected: expectedPeers(destination),
       answered: false,
       path: undefined,
@@ -163,6 +167,7 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
       return;
     }
     attempt.answered = true;
+    attempt.onAnswer?.();
     if (attempt.expected.length === 0) attempt.expected = [outcome.value.signer.nodeId];
     for (const held of parked) {
       const peer = fits(attempt, held.application, held.nodeIds);

@@ -372,8 +372,8 @@ export function createOverlay(dependencies: OverlayDependencies): OverlayPeer {
     store: storageClient.store,
     fetch: storageClient.fetch,
     stat: storageClient.stat,
-    appAttach: (destination, application, done) =>
-      appAttacher.appAttach(destination, application, done),
+    appAttach: (destination, application, done, answered) =>
+      appAttacher.appAttach(destination, application, done, answered),
     onApplication: (application, accepted) => appAttacher.onApplication(application, accepted),
     hostIdentity: (identity) => identities.host(identity),
     unhostIdentity: (nodeId) => identities.unhost(nodeId),

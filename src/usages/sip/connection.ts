@@ -31,6 +31,8 @@ export interface SipConnectionHandler {
 export interface SipConnectionSettings {
   /** From AppAttach to its answer; then the branch is given up. */
   readonly answerTimeoutMs: number;
+  /** From the answer to the connection: with ICE a way has to be found first. */
+  readonly connectTimeoutMs: number;
   readonly avoidMs: number;
   /** An unused connection is closed after this long; a spare one (simultaneous connects) sooner. */
   readonly idleMs: number;
@@ -46,6 +48,7 @@ export interface SipConnectionSettings {
 /** DESIGN §5.2; spare connections outlive Timer C. */
 export const defaultSipConnectionSettings: SipConnectionSettings = {
   answerTimeoutMs: 2000,
+  connectTimeoutMs: 8000,
   avoidMs: 30_000,
   idleMs: 600_000,
   spareIdleMs: 200_000,

@@ -139,18 +139,20 @@ export function createSipConnections(deps: SipConnectionsDeps): SipConnections {
     application: number,
   ): Attempt {
     const key = keyOf(target, application);
-    const attempt: Attempt = {
-      waiting: new Set(),
-      givenUp: false,
-      timer: clock.after('sip-app-attach', settings.answerTimeoutMs, () => {
+    const givenUpAfter = (ms: number, text: string): Timer =>
+      clock.after('sip-app-attach', ms, () => {
         attempt.givenUp = true;
         avoidance.avoid(target);
         trace.counter('sip_app_attach_failures_total', { reason: 'timeout' }).add();
-        settle(key, attempt, failure(connectError('timeout', 'no answer to AppAttach')));
-      }),
+        settle(key, attempt, failure(connectError('timeout', text)));
+      });
+    const attempt: Attempt = {
+      waiting: new Set(),
+      givenUp: false,
+      timer: givenUpAfter(settings.answerTimeoutMs, 'no answer to AppAttach'),
     };
     attempts.set(key, attempt);
-    overlay.appAttach(destinations, application, (outcome) => {
+    const connected = (outcome: Outcome<AppConnection, OverlayError>): void => {
       attempt.timer.cancel();
       const result = outcome.ok ? check(outcome.value, target) : failure(refusal(outcome.error));
       if (!result.ok && !attempt.givenUp) {
@@ -160,6 +162,11 @@ export function createSipConnections(deps: SipConnectionsDeps): SipConnections {
         trace.counter('sip_app_attach_failures_total', { reason: result.error.reason }).add();
       }
       settle(key, attempt, result);
+    };
+    overlay.appAttach(destinations, application, connected, () => {
+      if (attempt.givenUp) return;
+      attempt.timer.cancel();
+      attempt.timer = givenUpAfter(settings.connectTimeoutMs, 'no connection after AppAttach');
     });
     return attempt;
   }

@@ -67,6 +67,8 @@ export function createNatLab(kinds: { readonly a: NatKind; readonly b: NatKind }
       on(nat, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
       run('ip', 'netns', 'exec', nameOf(nat), 'nft', '--', rules(kinds[host]));
     }
+    // As in public: what goes to private addresses is lost on the way, without an error.
+    on('public', 'ip', 'route', 'add', 'default', 'via', '198.51.100.101');
   }
 
   /** A cable between two namespaces. */
@@ -89,15 +91,23 @@ export function createNatLab(kinds: { readonly a: NatKind; readonly b: NatKind }
 /** What comes from outside unasked is dropped before it can take a port of the NAT for itself. */
 function rules(kind: NatKind): string {
   const how = kind === 'cone' ? 'masquerade' : 'masquerade fully-random';
-  return [
-    'table ip nat { chain post { type nat hook postrouting priority 100; policy accept;',
-    `oifname "wan" ${how}; }`,
-    'chain pre { type nat hook prerouting priority -100; policy accept; } }',
-    'table ip filter { chain through { type filter hook forward priority 0; policy accept;',
-    'iifname "wan" ct state new drop; }',
-    'chain to { type filter hook input priority 0; policy accept;',
-    'iifname "wan" ct state new meta l4proto { tcp, udp } drop; } }',
-  ].join(' ');
+  return `
+    table ip nat {
+      chain post {
+        type nat hook postrouting priority 100; policy accept;
+        oifname "wan" ${how}
+      }
+    }
+    table ip filter {
+      chain through {
+        type filter hook forward priority 0; policy accept;
+        iifname "wan" ct state new drop
+      }
+      chain to {
+        type filter hook input priority 0; policy accept;
+        iifname "wan" ct state new meta l4proto { tcp, udp } drop
+      }
+    }`;
 }
 
 function run(program: string, ...args: readonly string[]): void {

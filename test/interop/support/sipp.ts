@@ -12,6 +12,10 @@ export interface SippRun {
   readonly transport?: 'u1' | 't1';
   readonly args: readonly string[];
   readonly timeoutS?: number;
+  /** Default 127.0.0.1. */
+  readonly local?: string;
+  /** Put before the command, to run it elsewhere. */
+  readonly within?: readonly string[];
 }
 
 /** Runs one scenario to its end; 0 means that all calls passed. Output for the case of failure. */
@@ -24,7 +28,7 @@ export async function runSipp(run: SippRun): Promise<{ status: number; output: s
       '-sf',
       resolve('test/interop/sipp', run.scenario),
       '-i',
-      '127.0.0.1',
+      run.local ?? '127.0.0.1',
       '-p',
       String(run.port),
     ],
@@ -33,7 +37,8 @@ export async function runSipp(run: SippRun): Promise<{ status: number; output: s
     ...run.args,
   ];
   return await new Promise((done) => {
-    const child = spawn('sipp', args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [program = 'sipp', ...rest] = [...(run.within ?? []), 'sipp', ...args];
+    const child = spawn(program, rest, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = `sipp ${args.join(' ')}\n(${folder})\n`;
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
