@@ -71,6 +71,8 @@ export interface Adapter {
   /** {@link AdapterDeps.identityFor} has something new for this user. */
   identityChanged(aor: string): void;
   snapshot(): AdapterSnapshot;
+  /** SIP transactions alive. */
+  transactions(): number;
   readonly domains: AdapterDomains;
   readonly location: LocationTable;
   /** True for opaque ids that this adapter has made for its GRUUs (RFC 7904 §6). */
@@ -355,6 +357,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     overlayReady: () => publisher.overlayReady(),
     heardFrom: (nodeId) => connections.heardFrom(nodeId),
     identityChanged: (aor) => publisher.identityChanged(aor),
+    transactions: () => server.transactions,
     snapshot: () => ({
       sip: server.snapshot(),
       trunks: trunks?.snapshot() ?? [],

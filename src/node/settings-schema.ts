@@ -431,6 +431,16 @@ export const settingsSchema = {
       default: [] as NumberRouteSettings[],
       env: 'CHORDIAL_SIP_NUMBERS',
     },
+    overloadDelayMs: positive(
+      'Delay of the event loop (average of a second, ms) above which new calls and registrations get 503; 0: no limit.',
+      1000,
+      'CHORDIAL_OVERLOAD_DELAY',
+    ),
+    overloadTransactions: positive(
+      'SIP transactions alive above which new calls and registrations get 503; 0: no limit.',
+      100_000,
+      'CHORDIAL_OVERLOAD_TRANSACTIONS',
+    ),
     sessionExpiresS: positive(
       'Longest time between refreshes of a call that this box asks for (RFC 4028), so that calls of vanished phones end; 0: it asks for none.',
       0,

@@ -3,10 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuthorityAdmin } from '../../admin/sources.ts';
 import { createAdapter, type Adapter } from '../../adapter/adapter.ts';
+import { createOverload } from '../../adapter/overload.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
 import type { NodeId } from '../../base/ids.ts';
 import { createDnsResolver } from '../../node/dns-resolver.ts';
 import type { FeedFollower } from '../../node/feed-follower.ts';
+import { createLoadMeter } from '../../node/load-meter.ts';
 import { createIdentity, createRenewableIdentity } from '../../node/identity.ts';
 import type { HostStore } from '../../node/store.ts';
 import type { Settings } from '../../node/settings.ts';
@@ -15,6 +17,7 @@ import type { SipListenError } from '../../node/sip-addresses.ts';
 import { createSipTransports, type StunHandler } from '../../node/sip-transports.ts';
 import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
 import type { Flow, SipTransportName } from '../../ports/flow.ts';
+import type { Trace } from '../../ports/trace.ts';
 import { createStreamFramer } from '../../sip/message/stream-framer.ts';
 import { createKindRegistry } from '../../storage/kinds.ts';
 import { createCertificateStore } from '../../usages/certificates/certificate-store.ts';
@@ -129,7 +132,22 @@ async function assemble(parts: {
     },
     trace,
     createFramer: createStreamFramer,
-    stun: answerStun,
+    stun: stunAnswers(trace),
+  });
+  const load = createLoadMeter(trace);
+  parts.undo.push(() => {
+    load.stop();
+    return Promise.resolve();
+  });
+  const overloaded = createOverload({
+    clock,
+    trace,
+    settings: {
+      maxDelayMs: settings.sip.overloadDelayMs,
+      maxTransactions: settings.sip.overloadTransactions,
+    },
+    delayMs: () => load.delayMs(),
+    transactions: () => adapter.transactions(),
   });
   const adapter: Adapter = createAdapter({
     ...platform,
@@ -141,6 +159,7 @@ async function assemble(parts: {
     ownHosts: () => hosts,
     ownPorts: () => new Set(listeners.map((listener) => listener.port)),
     advertised,
+    overloaded,
     outside: {
       resolver: createDnsResolver(settings.sip.dnsServers, trace),
       transports: outgoingTransports(listeners),
@@ -260,6 +279,7 @@ async function assemble(parts: {
     },
     async stop() {
       unwatchCertificates();
+      load.stop();
       renewal.stop();
       publisher.stop();
       userPublisher?.stop();
@@ -299,10 +319,15 @@ function storeAdvice(directory: string, problem: string): string {
 }
 
 /** Keep-alives of phones with outbound (RFC 5626 §5.4). */
-const answerStun: StunHandler = (bytes, remote, reply) => {
-  const answer = bindingAnswer(bytes, remote);
-  if (answer !== undefined) reply(answer);
-};
+function stunAnswers(trace: Trace): StunHandler {
+  const answered = trace.counter('sip_stun_answers_total');
+  return (bytes, remote, reply) => {
+    const answer = bindingAnswer(bytes, remote);
+    if (answer === undefined) return;
+    answered.add();
+    reply(answer);
+  };
+}
 
 /** A flow on a wildcard listener shows the address that faces the phone. */
 function advertised(flow: Flow): { host: string; port: number } | undefined {

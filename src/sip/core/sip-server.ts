@@ -76,6 +76,8 @@ export interface SipServer {
   /** Sends a request of this server itself; callbacks come later, as for a client transaction. */
   request(request: SipRequest, flow: Flow, callbacks: ClientCallbacks): void;
   snapshot(): SipServerSnapshot;
+  /** Transactions alive, both sides. */
+  readonly transactions: number;
 }
 
 export interface SipServerSnapshot {
@@ -212,6 +214,9 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     },
     request(request, flow, callbacks) {
       layer.request({ request, flow, via: hops.via(flow), callbacks });
+    },
+    get transactions() {
+      return layer.size;
     },
     snapshot: () => ({
       callsRinging: proxy.ringing,
