@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Outcome } from '../../../src/base/outcome.ts';
 import { initialKinds } from '../../../src/overlay-config/build.ts';
-import { createConfigurationKeeper } from '../../../src/overlay-config/keeper.ts';
+import { consequenceOf, createConfigurationKeeper } from '../../../src/overlay-config/keeper.ts';
 import type {
   ConfigurationKeeper,
   Consequence,
@@ -13,9 +13,9 @@ import type { KindParameters, OverlayConfig } from '../../../src/ports/overlay-c
 import { silentTrace } from '../../../src/ports/trace.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { nodeId, nowMs, secondId, signedDocument, signer } from './signing.ts';
-import { bytesOf, parse, verifier, xml } from './support.ts';
+import { bytesOf, config, parse, verifier, xml } from './support.ts';
 
-const links = ['TLS-TCP-FH-NO-ICE', 'DTLS-UDP-SR'];
+const links = ['TLS-TCP-FH-NO-ICE'];
 const authority = await signer([nodeId]);
 const second = await signer([secondId]);
 const privateKind: KindParameters = {
@@ -37,7 +37,11 @@ async function documentOf(
   by = authority,
   kinds: readonly KindParameters[] = initialKinds,
 ): Promise<string> {
-  return signedDocument(by, { sequence, overlayLinkProtocols: links, noIce: true, ...further }, kinds);
+  return signedDocument(
+    by,
+    { sequence, overlayLinkProtocols: links, noIce: true, ...further },
+    kinds,
+  );
 }
 
 /** The bytes of a kind-block signed by `by`. */
@@ -182,7 +186,14 @@ test('[R6940-11.1-58][R6940-6.5.4.2-06] a configuration that cannot be met makes
     /^exit: overlay-link-protocol/,
   );
   assert.equal(await consequence({ sharedSecret: 'new' }), 'rejoin: shared-secret has changed');
-  assert.equal(await consequence({ noIce: false }), 'rejoin: no-ice has changed');
+  assert.equal(await consequence({ noIce: false }), 'exit: shared-secret together with ICE');
+  const tls = '<overlay-link-protocol>TLS</overlay-link-protocol>';
+  const [before, after] = [config(`${tls}<no-ice>true</no-ice>`), config(tls)];
+  const supported = { plugins: ['CHORD-RELOAD'], linkProtocols: ['TLS'], ice: true };
+  assert.deepEqual(consequenceOf(before, after, supported), {
+    type: 'rejoin',
+    reason: 'no-ice has changed',
+  });
 });
 
 test('[R6940-11.1-59] new parameters of a Kind override the earlier ones', async () => {
