@@ -81,14 +81,15 @@ export function replayAnswers(
     const { messageCode, messageBody } = payload.contents;
     if (messageCode === messageCodes.fetchReq) {
       const request = tryDecode(fetchReq, messageBody);
-      if (request.ok && asked.size < remembered) {
+      if (request.ok) {
+        const [oldest] = asked.keys();
+        if (asked.size >= remembered && oldest !== undefined) asked.delete(oldest);
         asked.set(header.transactionId, request.value.resource);
       }
     }
     if (messageCode !== messageCodes.fetchAns) return undefined;
     const resource = asked.get(header.transactionId);
     if (resource === undefined) return undefined;
-    asked.delete(header.transactionId);
     const old = answers.get(resource);
     if (old === undefined && answers.size < remembered) answers.set(resource, copyOf(payload));
     return old;
@@ -110,8 +111,8 @@ export function replayAnswers(
     });
   }
 
-  return (connection) =>
-    sending(connection, (frame, send) => {
+  return (connection) => ({
+    ...sending(connection, (frame, send) => {
       const seen = look(frame);
       const old = seen === undefined ? undefined : learn(seen);
       if (!isActive() || seen === undefined) {
@@ -124,7 +125,19 @@ export function replayAnswers(
         const again = frame.slice();
         host.later(replayDelayMs, () => send(again));
       }
-    });
+    }),
+    // What the peer answers itself it has been asked by others.
+    setHandler(handler) {
+      connection.setHandler({
+        ...handler,
+        data(bytes) {
+          const seen = look(bytes);
+          if (seen !== undefined) learn(seen);
+          handler.data(bytes);
+        },
+      });
+    },
+  });
 }
 
 function copyOf(payload: Payload): Payload {

@@ -140,3 +140,48 @@ test('connections keep order, end with the process, and are silent across a part
   world.run(2000);
   assert.equal(refused, 'refused');
 });
+
+test('datagrams are lost, repeated and overtaken, streams are not', () => {
+  const arrivals = (share: number): number[] => {
+    const world = createWorld(11);
+    const faults = { share, loss: 0.2, duplication: 0.2, reordering: 0.3 };
+    const network = createSimulatedNetwork(world, { minimumMs: 1, maximumMs: 9 }, faults);
+    const authority = createSimulatedAuthority('sim.example', 0);
+    const [one, two] = [0, 1].map((index) => createSimulatedHost(world, index));
+    assert.ok(one && two);
+    for (const host of [one, two]) host.start();
+    const shown = { nodeId: nodeIdFromBytes(new Uint8Array(16)), chain: [authority.root] };
+    const received: number[] = [];
+    const address = { address: '10.0.0.2', port: 6084 };
+    network.listen(address, {
+      host: two,
+      ...shown,
+      accept(connection) {
+        assert.equal(connection.datagramBytes !== undefined, share === 1);
+        connection.setHandler({
+          data: (bytes) => received.push(...bytes),
+          closed: () => undefined,
+        });
+      },
+    });
+    const dialer = network.dialer({ address: '10.0.0.1', port: 1 }, { host: one, ...shown });
+    dialer.dial(address, 5000, (outcome) => {
+      assert.ok(outcome.ok);
+      for (let i = 0; i < 200; i++) {
+        world.after(i, () => outcome.value.send(Uint8Array.of(i)));
+      }
+    });
+    world.run(10_000);
+    return received;
+  };
+  const all = Array.from({ length: 200 }, (_, i) => i);
+  assert.deepEqual(arrivals(0), all);
+  const some = arrivals(1);
+  const different = new Set(some);
+  assert.ok(different.size < 195 && different.size > 120, `${different.size} of 200 arrived`);
+  assert.ok(some.length > different.size, 'some came twice');
+  assert.notDeepEqual(
+    some,
+    [...some].sort((a, b) => a - b),
+  );
+});
