@@ -3,6 +3,7 @@
  * the new peer as predecessor, tell the neighbors. One after the other, the farthest first, so that
  * nodes that join at once do not push each other out of our range.
  */
+import { emptyBytes } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
@@ -29,7 +30,7 @@ export interface AdmissionDependencies {
   readonly redirect: (id: NodeId) => void;
 }
 
-const answer = encodeToBytes(joinAns, { overlaySpecificData: new Uint8Array(0) });
+const answer = encodeToBytes(joinAns, { overlaySpecificData: emptyBytes });
 
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
   const { host, peers } = dependencies;

@@ -2,6 +2,7 @@
  * Joining (RFC 6940 §10.5, §11.4, A-48): Attach to the owner of n+1 over the bootstrap link, Attach
  * to the coming neighbors through that admitting peer, first fingers, Join, wait for its Update.
  */
+import { emptyBytes } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/ids.ts';
 import type { Timer } from '../../ports/clock.ts';
 import { randomUnit } from '../../ports/random.ts';
@@ -134,7 +135,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
     const body = encodeToBytes(routeQueryReq, {
       sendUpdate: true,
       destination: { type: 'resource', resource: after(self) },
-      overlaySpecificData: new Uint8Array(0),
+      overlaySpecificData: emptyBytes,
     });
     host.request(admitting, messageCodes.routeQueryReq, body, () => undefined);
   }
@@ -201,7 +202,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
     enter(sent);
     const body = encodeToBytes(joinReq, {
       joiningPeerId: self,
-      overlaySpecificData: new Uint8Array(0),
+      overlaySpecificData: emptyBytes,
     });
     host.request(admitting, messageCodes.joinReq, body, (outcome) => {
       if (phase !== sent) return;

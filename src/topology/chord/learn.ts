@@ -2,6 +2,7 @@
  * Learning of closer peers (RFC 6940 §10.6, §10.7.3): Updates name nodes; those that belong in the
  * Neighbor Table are attached to, source-routed through the peer that named them.
  */
+import { emptyBytes } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/ids.ts';
 import { limits } from '../../base/limits.ts';
 import type { Timer } from '../../ports/clock.ts';
@@ -180,7 +181,7 @@ export function createLearner(
     const body = encodeToBytes(routeQueryReq, {
       sendUpdate: true,
       destination: { type: 'node', nodeId: id },
-      overlaySpecificData: new Uint8Array(0),
+      overlaySpecificData: emptyBytes,
     });
     host.request(id, messageCodes.routeQueryReq, body, () => undefined);
   }

@@ -126,6 +126,7 @@ export function createReplication(
   }
 
   function rangeLost(oldFrom: NodeId, served?: NodeId): void {
+    forgetOwed();
     if (owed === undefined || !inRange(owed.from, oldFrom, self)) {
       owed = { from: oldFrom, untilMs: 0, given: owed?.given ?? new Map<NodeId, NodeId>() };
     }
@@ -134,16 +135,18 @@ export function createReplication(
     payOwed();
   }
 
+  /** By then the data are dropped, and a later loss has nothing to do with this one. */
+  function forgetOwed(): void {
+    if (owed !== undefined && owed.untilMs < clock.monotonicMs()) owed = undefined;
+  }
+
   /**
    * Gives every predecessor inside the lost range its part. Merging rings learn of each other step
    * by step, so this is repeated as long as new owners come into sight.
    */
   function payOwed(): void {
+    forgetOwed();
     if (owed === undefined) return;
-    if (owed.untilMs < clock.monotonicMs()) {
-      owed = undefined;
-      return;
-    }
     const { from, given } = owed;
     for (const owner of peers.neighbors().predecessors) {
       if (owner === from || !inRange(from, owner, self)) break;

@@ -2,6 +2,7 @@
  * Periodic work (RFC 6940 §10.7.4): Updates to the neighbors, a look at the position behind ours,
  * the partition check, and closing links that nobody needs.
  */
+import { emptyBytes } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/ids.ts';
 import type { Timer } from '../../ports/clock.ts';
 import { randomUnit } from '../../ports/random.ts';
@@ -135,7 +136,7 @@ export function createStabiliser(dependencies: StabiliserDependencies): Stabilis
   function sendJoin(to: NodeId): void {
     const body = encodeToBytes(joinReq, {
       joiningPeerId: self,
-      overlaySpecificData: new Uint8Array(0),
+      overlaySpecificData: emptyBytes,
     });
     host.request(to, messageCodes.joinReq, body, () => undefined);
   }

@@ -110,7 +110,7 @@ export function lonePeer(self: NodeId = idOf(0x80), options: LoneOptions = {}): 
     closed: [] as NodeId[],
     changes: [] as string[],
     discoveries: [] as Noted<NodeId>[],
-    config: { ...testConfig, ...options.config } as OverlayConfig,
+    config: { ...testConfig, ...options.config },
     bootstrap: undefined as NodeId | undefined,
   };
   const host: TopologyHost = {
