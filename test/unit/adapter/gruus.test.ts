@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesEqual } from '../../../src/base/bytes.ts';
 import { hexEncode } from '../../../src/base/text.ts';
 import { decodeGr } from '../../../src/usages/sip/gruu.ts';
 import { resourceOfAor } from '../../../src/usages/sip/registration.ts';
@@ -66,8 +65,7 @@ test('[R7904-6-01] [R7904-6-02] a GRUU holds the way to its box: called from ano
 });
 
 function fetches(world: World): number {
-  return world.ring.log.fetches.filter(({ resource }) => bytesEqual(resource, resourceOfAor(bob)))
-    .length;
+  return world.ring.log.fetches.filter(({ resource }) => resource === resourceOfAor(bob)).length;
 }
 
 test('[R7904-6-03] a temporary GRUU shows neither the user nor the Node-ID of the user, its box hides them', () => {
