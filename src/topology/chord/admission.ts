@@ -17,7 +17,6 @@ import { inRange, strictlyBetween } from './ring.ts';
 export interface Admission {
   handleJoin(from: NodeId, body: Uint8Array): Outcome<Uint8Array, TopologyError>;
   linkDown(id: NodeId): void;
-  stop(): void;
 }
 
 export interface AdmissionDependencies {
@@ -118,10 +117,6 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         current = undefined;
         host.clock.after('chord-admit', 0, next);
       }
-    },
-    stop() {
-      waiting.clear();
-      current = undefined;
     },
   };
 }

@@ -250,7 +250,6 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     replication.stop();
     stabiliser.stop();
     announcer.stop();
-    admission.stop();
   }
 
   return {

@@ -65,8 +65,7 @@ export function createLearner(
   const hints = new Map<NodeId, readonly NodeId[]>();
   /** When a linked candidate was first seen silent, or last asked. */
   const nudged = new Map<NodeId, number>();
-  let timer: Timer | undefined;
-  let timerDueMs = 0;
+  let wakeUp: { readonly dueMs: number; readonly timer: Timer } | undefined;
   let stopped = false;
   const failures = host.trace.counter('chord_attach_failures_total');
 
@@ -194,13 +193,13 @@ export function createLearner(
 
   function wake(delayMs: number): void {
     const dueMs = clock.monotonicMs() + delayMs;
-    if (timer !== undefined && timerDueMs <= dueMs) return;
-    timer?.cancel();
-    timerDueMs = dueMs;
-    timer = clock.after('chord-pursue', delayMs, () => {
-      timer = undefined;
+    if (wakeUp !== undefined && wakeUp.dueMs <= dueMs) return;
+    wakeUp?.timer.cancel();
+    const timer = clock.after('chord-pursue', delayMs, () => {
+      wakeUp = undefined;
       pursue();
     });
+    wakeUp = { dueMs, timer };
   }
 
   function attach(id: NodeId, via: NodeId | undefined, done?: (linked: boolean) => void): boolean {
@@ -265,7 +264,7 @@ export function createLearner(
     linkDown: (id) => hints.delete(id),
     stop() {
       stopped = true;
-      timer?.cancel();
+      wakeUp?.timer.cancel();
     },
   };
 
