@@ -242,7 +242,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       const policy = deps.listener(flow.listener);
       const auth = authenticator.check(incoming, flow, 'registrar', policy.algorithms);
       if (!auth.ok) {
-        refuse(transaction, auth.failure);
+        challenge(transaction, auth.failure);
         return;
       }
       aor = auth.account.aor;
@@ -271,7 +271,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       const { algorithms } = deps.listener(flow.listener);
       const auth = authenticator.check(incoming, flow, 'registrar', algorithms);
       if (!auth.ok) {
-        refuse(transaction, auth.failure);
+        challenge(transaction, auth.failure);
         return;
       }
       aor = auth.account.aor;
@@ -281,23 +281,19 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
 
   /** RFC 3261 §11.2. */
   function answerOptions(transaction: ServerTransaction): void {
-    transaction.respond(
-      createResponse(transaction.request, 200, 'OK', {
-        toTag: transaction.toTag,
-        headers: [
-          ['Accept', 'application/sdp'],
-          ['Accept-Encoding', 'identity'],
-          ['Accept-Language', 'en'],
-          ['Supported', 'path, outbound, gruu'],
-          ['Allow-Events', 'reg'],
-          ...serverHeader,
-        ],
-      }),
+    transaction.respondOnce((toTag) =>
+      createResponse(transaction.request, 200, 'OK', { toTag, headers: capabilities }),
     );
   }
 
-  const serverHeader: readonly (readonly [string, string])[] =
-    settings.serverName === '' ? [] : [['Server', settings.serverName]];
+  const capabilities: readonly (readonly [string, string])[] = [
+    ['Accept', 'application/sdp'],
+    ['Accept-Encoding', 'identity'],
+    ['Accept-Language', 'en'],
+    ['Supported', 'path, outbound, gruu'],
+    ['Allow-Events', 'reg'],
+    ...(settings.serverName === '' ? [] : [['Server', settings.serverName] as const]),
+  ];
 
   function refuse(transaction: ServerTransaction, refusal: SipFailure): void {
     refused.add();

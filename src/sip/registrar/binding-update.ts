@@ -55,8 +55,12 @@ export function updateBindings(
       epochMs,
     });
     if (old === undefined || contentDiffers(old, next)) content = true;
-    if (index >= 0) bindings.splice(index, 1);
-    bindings.push(next);
+    if (index >= 0 && index === bindings.length - 1) {
+      bindings[index] = next;
+    } else {
+      if (index >= 0) bindings.splice(index, 1);
+      bindings.push(next);
+    }
     if (dropReplaced(bindings, next, register)) content = true;
     if (epochMs !== undefined) alignEpochs(bindings, next.instance, epochMs);
   }
@@ -64,7 +68,8 @@ export function updateBindings(
   if (tooMany !== undefined) return failure(tooMany);
   return success({
     aor: register.aor,
-    bindings,
+    // An array that grew holds room for sixteen more.
+    bindings: bindings.length > current.length ? bindings.slice() : bindings,
     first: current.length === 0 && bindings.length > 0,
     last: current.length > 0 && bindings.length === 0,
     content,

@@ -1,6 +1,7 @@
 import { limits } from '../../base/limits.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Trace } from '../../ports/trace.ts';
+import { mixText } from './hash.ts';
 import type { ReplySender } from './reply-path.ts';
 
 /** What the server said to a request, for the case that the request comes again. */
@@ -50,7 +51,8 @@ const headerBytes = 36;
 
 /** Records begin within this many bytes of a chunk; only a record that is larger has a larger chunk, alone. */
 const chunkBytes = 1 << 16;
-const bucketCount = 1 << 15;
+/** Twice as many as there are answers at 2000 requests per second: most searches end at once. */
+const bucketCount = 1 << 17;
 /** No sender of requests can make a search longer than this, whatever keys it chooses. */
 const longestSearch = 64;
 const chunksPerLifetime = 8;
@@ -74,12 +76,6 @@ export function createAnswerMemory(deps: {
   let bytesHeld = 0;
   let armed = false;
 
-  function hashOf(key: string): number {
-    let hash = seed;
-    for (let i = 0; i < key.length; i++) hash = mix(hash, key.charCodeAt(i));
-    return hash >>> 0;
-  }
-
   function remember(key: string, toTag: string, response: Uint8Array, sender: ReplySender): void {
     const nowMs = clock.monotonicMs();
     const length = headerBytes + key.length + toTag.length + response.length;
@@ -90,7 +86,7 @@ export function createAnswerMemory(deps: {
     writeText(key, bytes, at + headerBytes);
     writeText(toTag, bytes, tagStart);
     bytes.set(response, tagStart + toTag.length);
-    const hash = hashOf(key);
+    const hash = mixText(seed, key) >>> 0;
     const bucket = hash & (bucketCount - 1);
     chunk.lastDueMs = nowMs + lifetimeMs;
     view.setFloat64(at, buckets[bucket] ?? 0);
@@ -147,7 +143,7 @@ export function createAnswerMemory(deps: {
   }
 
   function find(key: string): RememberedAnswer | undefined {
-    const hash = hashOf(key);
+    const hash = mixText(seed, key) >>> 0;
     let position = buckets[hash & (bucketCount - 1)] ?? 0;
     for (let step = 0; step < longestSearch; step++) {
       const number = Math.floor(position / chunkBytes);
@@ -169,12 +165,6 @@ export function createAnswerMemory(deps: {
       return size;
     },
   };
-}
-
-/** A step of a hash whose result depends on the seed in every bit. */
-function mix(hash: number, code: number): number {
-  const mixed = Math.imul(hash ^ code, 0x5bd1_e995);
-  return mixed ^ (mixed >>> 15);
 }
 
 function newChunk(length: number): Chunk {

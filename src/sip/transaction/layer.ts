@@ -1,6 +1,4 @@
-import { constantTimeEqual, hmacSha256 } from '../../base/hash.ts';
 import { limits } from '../../base/limits.ts';
-import { hexEncode, latin1Encode } from '../../base/text.ts';
 import type { Flow } from '../../ports/flow.ts';
 import { createResponse, parseMessage } from '../message/message.ts';
 import type { SipParseError, SipRequest, SipResponse } from '../message/types.ts';
@@ -11,6 +9,7 @@ import { InviteClient } from './client-invite.ts';
 import type { ClientHooks, ClientMachine } from './client-invite.ts';
 import { NonInviteClient } from './client-non-invite.ts';
 import { createDelayQueues } from './delay-queues.ts';
+import { hexWord, mixText } from './hash.ts';
 import { branchCookie, clientKey, mergeKey, serverKey } from './keys.ts';
 import { defaultTimers } from './machine.ts';
 import type { MachineContext } from './machine.ts';
@@ -47,7 +46,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   const { clock, random, trace, handler } = deps;
   const values = { ...defaultTimers, ...deps.timers };
   const capacity = deps.capacity ?? limits.sipTransaction.transactions;
-  const tagSecret = random.bytes(32);
+  const tagSeeds = [random.u32(), random.u32()] as const;
   const servers = new Map<string, ServerEntry>();
   const clients = new Map<string, ClientMachine>();
   const clientsByFlow = new Map<Flow, Set<ClientMachine>>();
@@ -294,15 +293,12 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
 
   /** The same for every copy of a request and for its ACK. RFC 3261 §8.2.7. */
   function statelessTag(received: SipRequest): string {
-    const { from, callId, cseq, via } = received;
-    const text = `${via.branch ?? via.raw}|${from.tag ?? ''}|${callId}|${String(cseq.number)}`;
-    return hexEncode(hmacSha256(tagSecret, latin1Encode(text)).subarray(0, 8));
+    return hexWord(tagPart(received, tagSeeds[0])) + hexWord(tagPart(received, tagSeeds[1]));
   }
 
   function isOwnStatelessTag(ack: SipRequest): boolean {
     const { tag } = ack.to;
-    if (tag?.length !== 16) return false;
-    return constantTimeEqual(latin1Encode(tag), latin1Encode(statelessTag(ack)));
+    return tag?.length === 16 && tag === statelessTag(ack);
   }
 
   // --- bad input ------------------------------------------------------------------------------
@@ -351,8 +347,9 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   };
 }
 
-function hexWord(value: number): string {
-  return value.toString(16).padStart(8, '0');
+function tagPart({ from, callId, cseq, via }: SipRequest, seed: number): number {
+  const sender = mixText(mixText(seed, via.branch ?? via.raw), from.tag ?? '');
+  return mixText(mixText(sender, callId), String(cseq.number));
 }
 
 const ignoreResponses: ClientCallbacks = {

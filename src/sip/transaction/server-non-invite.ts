@@ -94,7 +94,12 @@ export class NonInviteServer implements ServerMachine {
   }
 
   respondOnce(make: (toTag: string) => SipResponse): void {
-    this.respond(make(this.toTag));
+    if (this.finalSent) {
+      this.#context.counters.responsesIgnored.add();
+      return;
+    }
+    this.#path.send(make(this.#context.statelessTag(this.request)).toBytes());
+    this.#terminate();
   }
 
   retransmitted(flow: Flow): void {

@@ -38,8 +38,9 @@ export interface ServerTransaction {
    */
   respond(response: SipResponse): void;
   /**
-   * INVITE: sends the final response once and forgets the request, so that strangers occupy nothing: for
-   * challenges (RFC 3261 §26.3.2.4). Its ACK is known by the tag. Others are answered as by `respond`.
+   * Sends the final response once and forgets the request (RFC 3261 §8.2.7): for challenges, so that
+   * strangers occupy nothing (§26.3.2.4), and for answers that can be made again. A copy of the request is a
+   * new one; an ACK is known by the tag.
    */
   respondOnce(make: (toTag: string) => SipResponse): void;
   /** Set by the handler; called at most once, when a CANCEL arrives before the final response. */

@@ -450,3 +450,31 @@ test('ten thousand transactions need a handful of host timers', () => {
   world.clock.advance(32_000);
   assert.equal(world.layer.size, 0);
 });
+
+test('[S3261-8.2.7-01] what is answered once leaves nothing behind, and every copy gets the same tag', () => {
+  for (const method of ['REGISTER', 'OPTIONS', 'INVITE']) {
+    const world = createWorld({ timers: { tryingMs: 100 } });
+    const flow = world.flow('udp');
+    const request = phoneRequest(method);
+    for (let copy = 0; copy < 2; copy++) {
+      world.receive(flow, request);
+      const transaction = world.requests[copy] as ServerTransaction;
+      transaction.respondOnce((toTag) => createResponse(request, 401, undefined, { toTag }));
+      assert.ok(transaction.finalSent);
+      transaction.respondOnce((toTag) => createResponse(request, 403, undefined, { toTag }));
+      answer(transaction, 200);
+      assert.equal(world.layer.size, 0);
+    }
+    assert.deepEqual(statuses(flow), [401, 401]);
+    const [first, second] = flow.sent.map(({ message }) => message.to.tag);
+    assert.ok(first);
+    assert.equal(first, second);
+    assert.equal(world.counts.get('sip_responses_ignored_total'), 4);
+    world.receive(flow, phoneRequest(method, { branch: 'z9hG4bKother' }));
+    const other = world.requests[2] as ServerTransaction;
+    other.respondOnce((toTag) => createResponse(other.request, 401, undefined, { toTag }));
+    assert.notEqual(flow.sent[2]?.message.to.tag, first);
+    world.clock.advance(40_000);
+    assert.equal(flow.sent.length, 3);
+  }
+});
