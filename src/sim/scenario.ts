@@ -80,7 +80,7 @@ export const scenarioNames: readonly string[] = Object.keys(scenarios);
 
 const joinGapMs = 50;
 /** Larger rings begin formed, but for this many peers or one in twenty. */
-const leastJoining = 250;
+const leastJoining = 100;
 const joinLimitMs = 300_000;
 /** Until the last fingers are found. */
 const quietMs = 30_000;
