@@ -7,7 +7,7 @@ import type { Overlay } from '../overlay/api.ts';
 import type { Account as DirectoryAccount, AccountDirectory } from '../ports/accounts.ts';
 import type { Identity } from '../ports/certificates.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Flow, FlowOpener, SipTransportName } from '../ports/flow.ts';
+import type { Flow, FlowOpener, FlowTarget, SipTransportName } from '../ports/flow.ts';
 import type { Random } from '../ports/random.ts';
 import type { Resolver } from '../ports/resolver.ts';
 import type { Store } from '../ports/store.ts';
@@ -17,7 +17,7 @@ import { aorOf } from '../sip/core/aor.ts';
 import type { ListenerPolicy, SipSettings } from '../sip/core/settings.ts';
 import { createSipServer } from '../sip/core/sip-server.ts';
 import type { SipServerSnapshot } from '../sip/core/sip-server.ts';
-import { createLocator } from '../sip/dns/locator.ts';
+import { type Locator, createLocator } from '../sip/dns/locator.ts';
 import { createLocationTable } from '../sip/location/create-location-table.ts';
 import type { LocationTable } from '../sip/location/location-table.ts';
 import { canonicalAddress } from '../sip/message/ip.ts';
@@ -25,6 +25,7 @@ import { parseMessage } from '../sip/message/message.ts';
 import { createLocalTargets } from '../sip/proxy/local-targets.ts';
 import { type NextHops, createNextHops, isForbiddenPlace } from '../sip/proxy/next-hop.ts';
 import { createPhoneHops } from '../sip/proxy/phone-hops.ts';
+import { createReplyHops } from '../sip/proxy/reply-hop.ts';
 import type { PhoneHopsDeps } from '../sip/proxy/phone-hops.ts';
 import type { TransactionDeps } from '../sip/transaction/types.ts';
 import type { SipConnectionSettings } from '../usages/sip/connection.ts';
@@ -192,6 +193,9 @@ export function createAdapter(deps: AdapterDeps): Adapter {
   const hops = createOverlayHops({
     nodeId: overlay.nodeId,
     flows,
+    ...(deps.outside === undefined
+      ? {}
+      : { replies: createReplyHops({ ...waysOut(deps.outside), flows: deps.opener }) }),
     phones: createPhoneHops({
       domains,
       flows: deps.opener,
@@ -265,17 +269,22 @@ export function createAdapter(deps: AdapterDeps): Adapter {
   }
   trace.gauge('sip_overlay_connections', () => connections.snapshot().open.length);
 
+  function outsideHops(outside: OutsideDeps): NextHops {
+    return createNextHops({ ...waysOut(outside), flows: deps.opener, trace });
+  }
+
   /** Never to this box itself, and to loopback in labs only: no way to ports that are not for phones. */
-  function outsideHops({ loopback, resolver, transports }: OutsideDeps): NextHops {
+  function waysOut({ loopback, resolver, transports }: OutsideDeps): {
+    locator: Locator;
+    mayReach(place: FlowTarget): boolean;
+  } {
     const own = new Set([...deps.ownHosts()].map(canonicalAddress));
-    return createNextHops({
-      flows: deps.opener,
+    return {
       locator: createLocator({ resolver, random, transports }),
-      trace,
       mayReach: ({ address }) =>
         !own.has(canonicalAddress(address)) &&
         (!isForbiddenPlace(address) || (loopback && isLoopback(address))),
-    });
+    };
   }
 
   /** Trunks stand where the operator says, on this box too. */
@@ -387,6 +396,8 @@ function sipAccounts(directory: AccountDirectory): Accounts {
           ha1Sha256: account.ha1Sha256,
           ha1Md5AtDomain: account.ha1Md5AtDomain,
           ha1Sha256AtDomain: account.ha1Sha256AtDomain,
+          ha1Sha512t256: account.ha1Sha512t256,
+          ha1Sha512t256AtDomain: account.ha1Sha512t256AtDomain,
           enabled: account.enabled,
         };
         converted.set(account, known);

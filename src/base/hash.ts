@@ -29,6 +29,11 @@ export function sha256Hex(latin1Text: string): string {
   return oneShotHash('sha256', Buffer.from(latin1Text, 'latin1'), 'hex');
 }
 
+/** SHA-512/256 of latin1 text as 64 lower-case hexadecimal digits (HTTP digest, RFC 8760). */
+export function sha512t256Hex(latin1Text: string): string {
+  return oneShotHash('sha512-256', Buffer.from(latin1Text, 'latin1'), 'hex');
+}
+
 /** HMAC-SHA-256: 32 bytes. The key must not change after its first use: its imported form is kept. */
 export function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   return createHmac('sha256', imported(key)).update(bytes).digest();

@@ -133,6 +133,8 @@ function sameAccount(a: Account, b: Account): boolean {
     a.ha1Sha256 === b.ha1Sha256 &&
     a.ha1Md5AtDomain === b.ha1Md5AtDomain &&
     a.ha1Sha256AtDomain === b.ha1Sha256AtDomain &&
+    a.ha1Sha512t256 === b.ha1Sha512t256 &&
+    a.ha1Sha512t256AtDomain === b.ha1Sha512t256AtDomain &&
     JSON.stringify(a.forwarding) === JSON.stringify(b.forwarding)
   );
 }
@@ -141,6 +143,7 @@ function readAccount(value: unknown): Account | undefined {
   const fields = fieldsOf(value);
   const { aor, digestUserName, enabled, ha1Md5, ha1Sha256 } = fields;
   const { ha1Md5AtDomain, ha1Sha256AtDomain } = fields;
+  const { ha1Sha512t256, ha1Sha512t256AtDomain } = fields;
   const valid =
     typeof aor === 'string' &&
     typeof digestUserName === 'string' &&
@@ -157,6 +160,8 @@ function readAccount(value: unknown): Account | undefined {
     ha1Sha256,
     ...(typeof ha1Md5AtDomain === 'string' ? { ha1Md5AtDomain } : {}),
     ...(typeof ha1Sha256AtDomain === 'string' ? { ha1Sha256AtDomain } : {}),
+    ...(typeof ha1Sha512t256 === 'string' ? { ha1Sha512t256 } : {}),
+    ...(typeof ha1Sha512t256AtDomain === 'string' ? { ha1Sha512t256AtDomain } : {}),
     ...(forwarding === undefined ? {} : { forwarding }),
   };
 }

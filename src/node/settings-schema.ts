@@ -37,13 +37,13 @@ numberFormat('port-number', 65_535, 'must be an integer from 0 to 65535');
 convict.addFormat({
   name: 'digest-algorithms',
   validate(value: unknown) {
-    const allowed = ['MD5', 'SHA-256'];
+    const allowed = ['MD5', 'SHA-256', 'SHA-512-256'];
     if (
       !Array.isArray(value) ||
       value.length === 0 ||
       !value.every((v) => allowed.includes(v as string))
     ) {
-      throw new Error('must be a non-empty list of MD5 and SHA-256');
+      throw new Error('must be a non-empty list of MD5, SHA-256 and SHA-512-256');
     }
   },
   coerce: (value: unknown) => (typeof value === 'string' ? value.split(',') : value),
@@ -159,7 +159,7 @@ export interface ListenerSettings {
   readonly port: number;
   /** `proxy` (default) or `redirect`. */
   readonly role?: 'proxy' | 'redirect';
-  readonly digest?: readonly ('MD5' | 'SHA-256')[];
+  readonly digest?: readonly ('MD5' | 'SHA-256' | 'SHA-512-256')[];
 }
 
 const positive = (doc: string, fallback: number, env: string): NumberSetting => ({
@@ -398,7 +398,7 @@ export const settingsSchema = {
     digest: {
       doc: 'Digest algorithms offered to phones, in this order. baresip and SIPp give up on anything but MD5 alone.',
       format: 'digest-algorithms',
-      default: ['MD5'] as ('MD5' | 'SHA-256')[],
+      default: ['MD5'] as ('MD5' | 'SHA-256' | 'SHA-512-256')[],
       env: 'CHORDIAL_SIP_DIGEST',
     },
     authenticate: {

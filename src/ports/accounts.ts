@@ -15,6 +15,9 @@ export interface Account {
    */
   readonly ha1Md5AtDomain?: string;
   readonly ha1Sha256AtDomain?: string;
+  /** The same with SHA-512/256; absent until the next password where the account is older than these. */
+  readonly ha1Sha512t256?: string;
+  readonly ha1Sha512t256AtDomain?: string;
   /** Absent: the user's phones ring. */
   readonly forwarding?: Forwarding;
 }

@@ -2,7 +2,7 @@
  * User accounts and their feed. A record holds digest verifiers (RFC 8760 H(A1)), never a password;
  * every change gets the next version, and followers ask for what came after the version they have.
  */
-import { constantTimeEqual, md5Hex, sha256Hex } from '../../base/hash.ts';
+import { constantTimeEqual, md5Hex, sha256Hex, sha512t256Hex } from '../../base/hash.ts';
 import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
@@ -225,9 +225,9 @@ export function digestVerifiers(
   userName: string,
   realm: string,
   password: string,
-): Pick<Account, 'ha1Md5' | 'ha1Sha256'> {
+): Required<Pick<Account, 'ha1Md5' | 'ha1Sha256' | 'ha1Sha512t256'>> {
   const a1 = latin1Decode(utf8Encode(`${userName}:${realm}:${password}`));
-  return { ha1Md5: md5Hex(a1), ha1Sha256: sha256Hex(a1) };
+  return { ha1Md5: md5Hex(a1), ha1Sha256: sha256Hex(a1), ha1Sha512t256: sha512t256Hex(a1) };
 }
 
 /** For both names that a phone may send: `user` and `user@domain`. */
@@ -243,6 +243,7 @@ function verifiersOf(
     ...plain,
     ha1Md5AtDomain: atDomain.ha1Md5,
     ha1Sha256AtDomain: atDomain.ha1Sha256,
+    ha1Sha512t256AtDomain: atDomain.ha1Sha512t256,
   };
 }
 
@@ -265,6 +266,7 @@ function loadUsers(store: Store): Map<string, Versioned> {
   loadRecords(store, keys.user, (aor, fields) => {
     const { version, digestUserName, enabled, ha1Md5, ha1Sha256 } = fields;
     const { ha1Md5AtDomain, ha1Sha256AtDomain } = fields;
+    const { ha1Sha512t256, ha1Sha512t256AtDomain } = fields;
     const forwarding = readForwarding(fields['forwarding']);
     const valid =
       typeof version === 'number' &&
@@ -281,6 +283,8 @@ function loadUsers(store: Store): Map<string, Versioned> {
       ha1Sha256,
       ...(typeof ha1Md5AtDomain === 'string' ? { ha1Md5AtDomain } : {}),
       ...(typeof ha1Sha256AtDomain === 'string' ? { ha1Sha256AtDomain } : {}),
+      ...(typeof ha1Sha512t256 === 'string' ? { ha1Sha512t256 } : {}),
+      ...(typeof ha1Sha512t256AtDomain === 'string' ? { ha1Sha512t256AtDomain } : {}),
       ...(forwarding === undefined ? {} : { forwarding }),
     };
     byAor.set(aor, { version, account });

@@ -9,6 +9,9 @@ export interface Account {
   /** The same with the whole AOR as user name, for phones that log in that way. */
   readonly ha1Md5AtDomain?: string | undefined;
   readonly ha1Sha256AtDomain?: string | undefined;
+  /** SHA-512/256(user:realm:password), where it is kept. */
+  readonly ha1Sha512t256?: string | undefined;
+  readonly ha1Sha512t256AtDomain?: string | undefined;
   readonly enabled: boolean;
 }
 

@@ -119,12 +119,12 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     if (!servesDigestUri(request, credentials.uri)) return absent;
     const login = splitLogin(credentials.username);
     const account = login === undefined ? undefined : accounts.lookup(login.name);
-    const sha = algorithm.startsWith('SHA-256');
-    const ha1 = account === undefined ? undefined : verifierOf(account, sha, login?.full === true);
+    const ha1 =
+      account === undefined ? undefined : verifierOf(account, algorithm, login?.full === true);
     const genuine = verifyCredentials(
       credentials,
       request.method,
-      ha1 ?? (sha ? decoy : decoy.slice(0, 32)),
+      ha1 ?? (algorithm.startsWith('MD5') ? decoy.slice(0, 32) : decoy),
       request.body,
     );
     if (!genuine || account === undefined || ha1 === undefined) return { kind: 'wrong', account };
@@ -227,9 +227,14 @@ function bannedFor(leftS: number): SipFailure {
   return sipFailure(403, 'Too Many Failed Logins', [['Retry-After', String(leftS)]]);
 }
 
-function verifierOf(account: Account, sha: boolean, full: boolean): string | undefined {
-  if (full) return sha ? account.ha1Sha256AtDomain : account.ha1Md5AtDomain;
-  return sha ? account.ha1Sha256 : account.ha1Md5;
+function verifierOf(
+  account: Account,
+  algorithm: DigestAlgorithm,
+  full: boolean,
+): string | undefined {
+  if (algorithm.startsWith('MD5')) return full ? account.ha1Md5AtDomain : account.ha1Md5;
+  if (algorithm.startsWith('SHA-256')) return full ? account.ha1Sha256AtDomain : account.ha1Sha256;
+  return full ? account.ha1Sha512t256AtDomain : account.ha1Sha512t256;
 }
 
 /** What the sender says it is, checked against the address of record it proved to be. */

@@ -1,4 +1,4 @@
-import { constantTimeEqual, md5Hex, sha256Hex } from '../../base/hash.ts';
+import { constantTimeEqual, md5Hex, sha256Hex, sha512t256Hex } from '../../base/hash.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { latin1Decode, latin1Encode } from '../../base/text.ts';
@@ -14,7 +14,14 @@ export type {
   Nonces,
 } from './types.ts';
 
-const algorithms: readonly DigestAlgorithm[] = ['MD5', 'SHA-256', 'MD5-sess', 'SHA-256-sess'];
+const algorithms: readonly DigestAlgorithm[] = [
+  'MD5',
+  'SHA-256',
+  'SHA-512-256',
+  'MD5-sess',
+  'SHA-256-sess',
+  'SHA-512-256-sess',
+];
 
 /** Names compare without case; a missing one means MD5 (RFC 8760 §2.1). */
 function algorithmOf(name: string | undefined): DigestAlgorithm | undefined {
@@ -94,7 +101,8 @@ export function formatCredentials(credentials: DigestCredentials): string {
 }
 
 function hashOf(algorithm: DigestAlgorithm): (latin1Text: string) => string {
-  return algorithm.startsWith('MD5') ? md5Hex : sha256Hex;
+  if (algorithm.startsWith('MD5')) return md5Hex;
+  return algorithm.startsWith('SHA-256') ? sha256Hex : sha512t256Hex;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Algorithms of RFC 8760 that this server offers and checks. */
-export type DigestAlgorithm = 'MD5' | 'SHA-256' | 'MD5-sess' | 'SHA-256-sess';
+export type DigestAlgorithm =
+  'MD5' | 'SHA-256' | 'SHA-512-256' | 'MD5-sess' | 'SHA-256-sess' | 'SHA-512-256-sess';
 
 /** One WWW-Authenticate or Proxy-Authenticate value. RFC 7616 §3.3. */
 export interface DigestChallenge {

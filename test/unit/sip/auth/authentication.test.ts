@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultSipSettings } from '../../../../src/sip/core/settings.ts';
-import { computeHa1 } from '../../../../src/sip/digest/digest.ts';
+import { type DigestAlgorithm, computeHa1 } from '../../../../src/sip/digest/digest.ts';
+import { sha512t256Hex } from '../../../../src/base/hash.ts';
 import {
   type FakePhone,
   type Rig,
@@ -12,7 +13,7 @@ import {
   register,
 } from '../core/rig.ts';
 
-function createAuthRig(algorithms: ('MD5' | 'SHA-256')[] = ['MD5']): Rig {
+function createAuthRig(algorithms: DigestAlgorithm[] = ['MD5']): Rig {
   return createRig(() => ({
     settings: defaultSipSettings,
     listener: () => ({ algorithms, role: 'proxy' }),
@@ -328,4 +329,35 @@ test('[S3261-26.3.2.4-01] strangers are challenged once, and nothing is kept of 
   assert.equal(stranger.waiting, 0);
   stranger.send(text);
   assert.equal(stranger.response(407).to.tag, challenge.to.tag);
+});
+
+test('[S8760-2.1-01] [S8760-2.2-01] each algorithm is usable, with its whole digest', () => {
+  // FIPS 180-4.
+  assert.equal(
+    sha512t256Hex('abc'),
+    '53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23',
+  );
+  const all = ['SHA-512-256', 'SHA-256', 'MD5'] as const;
+  for (const [i, algorithm] of all.entries()) {
+    for (const session of ['', '-sess'] as const) {
+      const rig = createAuthRig([...all, 'SHA-512-256-sess', 'SHA-256-sess', 'MD5-sess']);
+      const phone = rig.phone('192.0.2.10');
+      phone.send(message(phone, { callId: 'x' }));
+      const rows = phone.response(407).rows('Proxy-Authenticate');
+      const challenge = rows[i + (session === '' ? 0 : 3)] ?? '';
+      assert.match(challenge, new RegExp(`algorithm=${algorithm}${session}(?:,|$)`));
+      const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
+      const digits = algorithm === 'MD5' ? 32 : 64;
+      assert.match(proof, new RegExp(`response="[0-9a-f]{${String(digits)}}"`));
+      const short = proof.replace(/response="([0-9a-f]{16})[0-9a-f]*"/, 'response="$1"');
+      for (const [answer, status] of [
+        [short, 407],
+        [proof.replace(`algorithm=${algorithm}`, `algorithm=${algorithm.toLowerCase()}`), 480],
+      ] as const) {
+        const headers = [`Proxy-Authorization: ${answer}`];
+        phone.send(message(phone, { callId: 'x', cseq: status, headers }));
+        phone.response(status);
+      }
+    }
+  }
 });

@@ -118,6 +118,7 @@ const accounts: Accounts = {
       aor: `${user}@${domain}`,
       ha1Md5: ha1(user),
       ha1Sha256: computeHa1('SHA-256', user, domain, `${user}pw`),
+      ha1Sha512t256: computeHa1('SHA-512-256', user, domain, `${user}pw`),
       ha1Md5AtDomain: computeHa1('MD5', `${user}@${domain}`, domain, `${user}pw`),
       enabled: true,
     };
