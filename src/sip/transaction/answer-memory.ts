@@ -14,7 +14,8 @@ export interface RememberedAnswer {
 
 /**
  * State Completed of all non-INVITE server transactions (RFC 3261 §17.2.2): nothing is left of each
- * but its key and the final response, for the time of Timer J. A busy registrar holds tens of
+ * but its key and the final response, for the time of Timer J; and state Confirmed of all INVITEs
+ * (§17.2.1), for the time of Timer I, when the response is of no use either. A busy registrar holds tens of
  * thousands for 32 s each. As objects they would be copied and marked by the garbage collector again
  * and again; as bytes in large chunks they cost it nothing, and a chunk ends as a whole.
  */
@@ -51,20 +52,22 @@ const headerBytes = 36;
 
 /** Records begin within this many bytes of a chunk; only a record that is larger has a larger chunk, alone. */
 const chunkBytes = 1 << 16;
-/** Twice as many as there are answers at 2000 requests per second: most searches end at once. */
-const bucketCount = 1 << 17;
 /** No sender of requests can make a search longer than this, whatever keys it chooses. */
 const longestSearch = 64;
 const chunksPerLifetime = 8;
 
-/** `seed` is a secret 32-bit number: without it nobody can aim at a bucket. */
+/**
+ * `seed` is a secret 32-bit number: without it nobody can aim at a bucket. `bucketCount`, a power of two, is
+ * best twice the usual number of answers: most searches end at once then.
+ */
 export function createAnswerMemory(deps: {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly seed: number;
   readonly lifetimeMs: number;
+  readonly bucketCount: number;
 }): AnswerMemory {
-  const { clock, lifetimeMs, seed } = deps;
+  const { bucketCount, clock, lifetimeMs, seed } = deps;
   const forgotten = deps.trace.counter('sip_answers_forgotten_total');
   /** Position of the latest record of each bucket. Those below the first chunk's start are over. */
   const buckets = new Float64Array(bucketCount);

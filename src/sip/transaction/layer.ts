@@ -70,13 +70,24 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
     statelessTag,
     reopen: deps.reopen,
   };
+  /** Non-INVITE in state Completed: at 2000 requests per second 64,000. */
   const answers = createAnswerMemory({
     clock,
     trace,
     seed: random.u32(),
     lifetimeMs: context.timeoutMs,
+    bucketCount: 1 << 17,
   });
-  trace.gauge('sip_server_transactions', () => servers.size + answers.size);
+  /** INVITEs in state Confirmed. */
+  const confirmed = createAnswerMemory({
+    clock,
+    trace,
+    seed: random.u32(),
+    lifetimeMs: values.t4Ms,
+    bucketCount: 1 << 14,
+  });
+  const serverCount = (): number => servers.size + answers.size + confirmed.size;
+  trace.gauge('sip_server_transactions', serverCount);
   trace.gauge('sip_client_transactions', () => clients.size);
 
   // --- requests -------------------------------------------------------------------------------
@@ -94,12 +105,13 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       known.retransmitted(flow);
       return;
     }
-    const answer = answers.find(key);
+    const isInvite = request.method === 'INVITE';
+    const answer = isInvite ? confirmed.find(key) : answers.find(key);
     if (answer !== undefined) {
       repeat(answer, flow);
       return;
     }
-    if (servers.size + answers.size >= capacity) {
+    if (serverCount() >= capacity) {
       overloads.add();
       respondStateless(request, flow, 503, [['Retry-After', limits.sipTransaction.retryAfter]]);
       return;
@@ -115,8 +127,12 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       servers.delete(key);
       if (identity !== undefined) merged.delete(identity);
     };
-    if (request.method === 'INVITE') {
-      const machine = new InviteServer(context, request, flow, ended);
+    if (isInvite) {
+      const machine = new InviteServer(context, request, flow, ended, (toTag, response, sender) => {
+        servers.delete(key);
+        confirmed.remember(key, toTag, response, sender);
+        if (identity !== undefined) forgetMerge(identity, values.t4Ms);
+      });
       servers.set(key, machine);
       handler.request(machine);
       machine.handedOver(() => createResponse(request, 100));
@@ -130,7 +146,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       (toTag, response, sender) => {
         servers.delete(key);
         answers.remember(key, toTag, response, sender);
-        if (identity !== undefined) forgetMerge(identity);
+        if (identity !== undefined) forgetMerge(identity, context.timeoutMs);
       },
     );
     // Most are answered at once and never enter the table.
@@ -141,30 +157,36 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   }
 
   /** Apart, so that the timer holds nothing else. */
-  function forgetMerge(identity: string): void {
-    context.timers.after(context.timeoutMs, () => merged.delete(identity));
+  function forgetMerge(identity: string, delayMs: number): void {
+    context.timers.after(delayMs, () => merged.delete(identity));
   }
 
-  /** Completed: the response once more (§17.2.2). */
+  /** Completed: the response once more (§17.2.2); Confirmed: nothing (§17.2.1). */
   function repeat({ response, sender }: RememberedAnswer, flow: Flow): void {
     context.counters.retransmitsReceived.add();
+    if (response.length === 0) return;
     if (sender.closed) flow.send(response);
     else sender.send(response);
   }
 
   function handleAck(ack: SipRequest, flow: Flow): void {
-    const invite = servers.get(serverKey(ack, 'INVITE'));
+    const key = serverKey(ack, 'INVITE');
+    const invite = servers.get(key);
     if (invite?.ackReceived() === true) return;
-    if (invite === undefined && isOwnStatelessTag(ack)) return;
+    const isAbsorbed =
+      invite === undefined && (isOwnStatelessTag(ack) || confirmed.find(key) !== undefined);
+    if (isAbsorbed) return;
     handler.ack(ack, flow);
   }
 
   /** RFC 3261 §9.2, §16.10: answered at once; the same To tag as the responses to the INVITE. */
   function handleCancel(cancel: SipRequest, flow: Flow): void {
-    const target = servers.get(serverKey(cancel, 'INVITE'));
+    const inviteKey = serverKey(cancel, 'INVITE');
+    const invite = servers.get(inviteKey);
+    const target = invite ?? confirmed.find(inviteKey);
     if (target !== undefined) {
       sendStatelessResponse(createResponse(cancel, 200, undefined, { toTag: target.toTag }), flow);
-      target.cancelReceived();
+      invite?.cancelReceived();
       return;
     }
     for (const method of otherMethods) {
@@ -342,7 +364,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       if (waiting !== undefined) for (const machine of [...waiting]) machine.resend();
     },
     get size() {
-      return servers.size + answers.size + clients.size;
+      return serverCount() + clients.size;
     },
   };
 }

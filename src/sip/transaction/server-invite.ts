@@ -1,8 +1,10 @@
+import { emptyBytes } from '../../base/bytes.ts';
 import type { Flow } from '../../ports/flow.ts';
 import type { Timer } from '../../ports/clock.ts';
 import type { SipRequest, SipResponse } from '../message/types.ts';
 import type { MachineContext } from './machine.ts';
 import { ReplyPath } from './reply-path.ts';
+import type { ReplySender } from './reply-path.ts';
 import type { ServerTransaction } from './types.ts';
 
 /** What the layer asks of whatever stands in its table for a request. */
@@ -23,6 +25,9 @@ export interface ServerMachine extends ServerEntry, ServerTransaction {
   handedOver(trying: () => SipResponse): void;
 }
 
+/** Takes over what is left of a transaction whose work is done: the response for copies of the request, or none. */
+export type Settled = (toTag: string, response: Uint8Array, sender: ReplySender) => void;
+
 type State = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
 
 /** INVITE server transaction: RFC 3261 §17.2.1 as changed by RFC 6026 §7.1. */
@@ -33,6 +38,7 @@ export class InviteServer implements ServerMachine {
   cancelled = false;
   readonly #context: MachineContext;
   readonly #ended: () => void;
+  readonly #settled: Settled;
   readonly #path: ReplyPath;
   #state: State = 'proceeding';
   #toTag: string | undefined = undefined;
@@ -40,13 +46,20 @@ export class InviteServer implements ServerMachine {
   #last: Uint8Array | undefined = undefined;
   #timerG: Timer | undefined = undefined;
   #intervalMs: number;
-  /** The wait before a 100, then Timers H, I and L: one at a time. */
+  /** The wait before a 100, then Timers H and L: one at a time. */
   #lifeTimer: Timer | undefined = undefined;
 
-  constructor(context: MachineContext, request: SipRequest, flow: Flow, ended: () => void) {
+  constructor(
+    context: MachineContext,
+    request: SipRequest,
+    flow: Flow,
+    ended: () => void,
+    settled: Settled,
+  ) {
     this.request = request;
     this.#context = context;
     this.#ended = ended;
+    this.#settled = settled;
     this.#intervalMs = context.values.t1Ms;
     this.#path = new ReplyPath(context, request.via, flow, () => this.onTransportError?.());
   }
@@ -149,11 +162,15 @@ export class InviteServer implements ServerMachine {
   }
 
   #confirm(): void {
+    if (this.flow.reliable) {
+      this.#terminate();
+      return;
+    }
     this.#state = 'confirmed';
     this.#timerG?.cancel();
+    this.#lifeTimer?.cancel();
     this.#last = undefined;
-    if (this.flow.reliable) this.#terminate();
-    else this.#live(this.#context.values.t4Ms);
+    this.#settled(this.toTag, emptyBytes, this.#path.sender);
   }
 
   #live(delayMs: number): void {

@@ -3,13 +3,9 @@ import type { Timer } from '../../ports/clock.ts';
 import type { SipRequest, SipResponse } from '../message/types.ts';
 import type { MachineContext } from './machine.ts';
 import { ReplyPath } from './reply-path.ts';
-import type { ReplySender } from './reply-path.ts';
-import type { ServerMachine } from './server-invite.ts';
+import type { ServerMachine, Settled } from './server-invite.ts';
 
 type State = 'trying' | 'proceeding' | 'completed' | 'terminated';
-
-/** Takes over what is left of a transaction in state Completed, until Timer J (§17.2.2). */
-export type Completed = (toTag: string, response: Uint8Array, sender: ReplySender) => void;
 
 /** Non-INVITE server transaction: RFC 3261 §17.2.2 with the rules of RFC 4320 §4. */
 export class NonInviteServer implements ServerMachine {
@@ -19,7 +15,7 @@ export class NonInviteServer implements ServerMachine {
   readonly cancelled = false;
   readonly #context: MachineContext;
   readonly #ended: () => void;
-  readonly #completed: Completed;
+  readonly #settled: Settled;
   readonly #path: ReplyPath;
   #state: State = 'trying';
   #toTag: string | undefined = undefined;
@@ -33,12 +29,12 @@ export class NonInviteServer implements ServerMachine {
     request: SipRequest,
     flow: Flow,
     ended: () => void,
-    completed: Completed,
+    settled: Settled,
   ) {
     this.request = request;
     this.#context = context;
     this.#ended = ended;
-    this.#completed = completed;
+    this.#settled = settled;
     this.#path = new ReplyPath(context, request.via, flow, () => this.onTransportError?.());
   }
 
@@ -90,7 +86,7 @@ export class NonInviteServer implements ServerMachine {
     }
     this.#lifeTimer?.cancel();
     this.#last = undefined;
-    this.#completed(this.toTag, bytes, this.#path.sender);
+    this.#settled(this.toTag, bytes, this.#path.sender);
   }
 
   respondOnce(make: (toTag: string) => SipResponse): void {

@@ -22,7 +22,7 @@ function createMemory(): { clock: TestClock; memory: AnswerMemory; forgotten: ()
       },
     }),
   };
-  const memory = createAnswerMemory({ clock, trace, seed: 1234, lifetimeMs });
+  const memory = createAnswerMemory({ clock, trace, seed: 1234, lifetimeMs, bucketCount: 4096 });
   return { clock, memory, forgotten: () => forgotten };
 }
 
