@@ -218,6 +218,9 @@ function adoptSocket(
       socket.destroySoon();
       end(why);
     },
+    expectTraffic(withinMs) {
+      if (!closed) socket.setTimeout(withinMs);
+    },
   };
 
   function end(why: string): void {

@@ -26,6 +26,8 @@ export interface Flow {
   /** Queues one whole SIP message (or keep-alive); false when the flow is closed or its buffer is full. */
   send(bytes: Uint8Array): boolean;
   close(reason: string): void;
+  /** From now on the flow is closed after so long without any traffic (RFC 5626 §5.4); TCP and TLS only. */
+  expectTraffic?(withinMs: number): void;
 }
 
 /** What the transports report to the SIP core. */

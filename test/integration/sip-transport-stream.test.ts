@@ -149,6 +149,25 @@ test('a connection that says nothing is closed, one that spoke is kept', async (
   await until(() => server.messages.length === 2);
 });
 
+test('[S5626-5.4-03] a flow that promised traffic is closed when it falls silent for longer, no sooner', async (t) => {
+  const server = await serve(t);
+  const socket = await connect(t, server.port);
+  socket.write(message);
+  await until(() => server.messages.length === 1);
+  const flow = server.messages[0]?.flow;
+  assert.ok(flow?.expectTraffic !== undefined);
+  flow.expectTraffic(150);
+  for (let i = 0; i < 5; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    socket.write('\r\n\r\n');
+  }
+  assert.equal(flow.closed, false, 'pings keep it');
+  const silentSince = performance.now();
+  await until(() => flow.closed);
+  assert.ok(performance.now() - silentSince >= 140);
+  assert.deepEqual(server.closed, ['idle']);
+});
+
 test('the number of connections is bounded, in all and for one address', async (t) => {
   for (const limits of [{ connections: 2 }, { connectionsPerAddress: 2 }]) {
     const server = await serve(t, {}, { limits });

@@ -200,6 +200,7 @@ export function createRegistrar(deps: RegistrarDeps): Registrar {
       // Behind an edge proxy the flow is the proxy's, which adds its own.
       if (settings.flowTimerS > 0 && parsed.path.length === 0) {
         headers.push(['Flow-Timer', String(settings.flowTimerS)]);
+        arrival.flow.expectTraffic?.(settings.flowTimerS * 1000 + flowGraceMs);
       }
     }
     headers.push(['Date', date(now)]);
@@ -232,6 +233,9 @@ const thirdParty = sipFailure(403, 'Third-Party Registration Refused', [
     '399 chordial "To names another user than the credentials; users register themselves only"',
   ],
 ]);
+
+/** A flow is given up this long after its Flow-Timer (RFC 5626 §5.4: later than that). */
+const flowGraceMs = 30_000;
 
 /** RFC 5627 §5.2. */
 function gruuParameters(gruus: Gruus, { aor, scheme }: RegisterRequest, b: Binding): string {

@@ -110,11 +110,14 @@ test('[S3608-6.3-01] [S3608-6.3-02] Service-Route stands in every 2xx and nowher
 test('[S5626-5.4-03] Flow-Timer only where outbound is applied and the flow is ours', () => {
   const rig = createRegistrarRig({ flowTimerS: 120 });
   const phone = rig.phone('192.0.2.10', 'tcp');
+  const expected: number[] = [];
+  Object.assign(phone.flow, { expectTraffic: (ms: number) => expected.push(ms) });
   const flow = [`<sip:alice@10.0.0.1>;${instance};reg-id=1`];
   const applied = register(phone, 'alice', { contacts: flow, headers: [both] });
   assert.equal(applied.header('Require'), 'outbound');
   assert.equal(applied.header('Flow-Timer'), '120');
-  // The pings pause for much longer than that.
+  assert.deepEqual(expected, [150_000], 'not given up before longer than that time');
+  // Nobody else closes it when the pings pause.
   rig.clock.advance(600_000);
   assert.equal(phone.flow.closed, false);
   const caller = rig.phone('192.0.2.20');
@@ -131,6 +134,7 @@ test('[S5626-5.4-03] Flow-Timer only where outbound is applied and the flow is o
   });
   assert.equal(behind.header('Require'), 'outbound');
   assert.equal(behind.has('Flow-Timer'), false);
+  assert.equal(expected.length, 1);
   const off = createRig();
   const none = register(off.phone('192.0.2.10', 'tcp'), 'alice', {
     contacts: flow,
