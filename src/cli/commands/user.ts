@@ -17,7 +17,8 @@ const help = `Usage: chordial user add NAME [--password-stdin]
        chordial user forward NAME [rules]
 
 Users live at the authority; run this on the box that runs it. A change is in force on every box
-within two seconds. In an overlay without authority every box has users of its own. Without --password-stdin, "add" makes a password and prints it once.
+within two seconds. In an overlay without authority every box has users of its own.
+Without --password-stdin, "add" makes a password and prints it once.
 
 "forward" says what is done with a user's calls; "off" removes a rule, no rules at all show them:
   --always PLACE          all calls go there
