@@ -10,6 +10,7 @@ import type { Via } from '../sip/message/via.ts';
 import { parseUri } from '../sip/message/uri.ts';
 import { sipFailure } from '../sip/core/failure.ts';
 import type { SipFailure } from '../sip/core/failure.ts';
+import type { ReplyHops } from '../sip/proxy/reply-hop.ts';
 import type { HopAddressing } from '../sip/proxy/targets.ts';
 import type { SipConnectError } from '../usages/sip/connections.ts';
 import { sipApplication, sipsApplication } from '../usages/sip/connections.ts';
@@ -26,6 +27,8 @@ export interface OverlayHopsDeps {
   readonly nodeId: NodeId;
   readonly phones: HopAddressing;
   readonly flows: Pick<OverlayFlows, 'open'>;
+  /** Absent: responses to phones have the flow of their request only. */
+  readonly replies?: ReplyHops;
 }
 
 export function createOverlayHops(deps: OverlayHopsDeps): OverlayHops {
@@ -67,6 +70,10 @@ export function createOverlayHops(deps: OverlayHopsDeps): OverlayHops {
     },
     reopen(via, lost, done) {
       const peer = nodeOfHost(via.host);
+      if (lost.listener !== overlayListener && deps.replies !== undefined) {
+        deps.replies.reopen(via, lost, done);
+        return;
+      }
       // A response goes back only to the node that asked.
       if (peer === undefined || peer !== lost.peer) {
         done(undefined);

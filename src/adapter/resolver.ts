@@ -21,7 +21,7 @@ import type {
 } from '../sip/proxy/targets.ts';
 import { sipApplication, sipsApplication } from '../usages/sip/connections.ts';
 import { instanceHash } from '../usages/sip/contact-prefs.ts';
-import { decodeGr, terminalNode } from '../usages/sip/gruu.ts';
+import { decodeGr, encodeGr, terminalNode } from '../usages/sip/gruu.ts';
 import { arrangePlaces } from '../usages/sip/instances.ts';
 import type { Place } from '../usages/sip/instances.ts';
 import type { Resolution, ResolvedRoute, SipLookup } from '../usages/sip/lookup.ts';
@@ -298,6 +298,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       q,
       route: [],
       side: 'overlay',
+      redirectUri: uri.includes(';gr=') ? uri : gruuFor(uri, destinations),
       label: `node ${terminalNode(destinations) ?? ''}`,
       open: (done) =>
         deps.flows.open(destinations, application, (outcome) => {
@@ -320,6 +321,11 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       sink.done(waits ? absence(aor) : phone.error);
     }
     return nothing;
+  }
+
+  /** How a caller that is redirected reaches the phones behind a node: by a GRUU (RFC 7904 §6). */
+  function gruuFor(uri: string, destinations: readonly Destination[]): string {
+    return `${uri};gr=${encodeGr(destinations)}`;
   }
 
   /** RFC 7904 §6: a GRUU is contacted directly, nothing is fetched. */

@@ -129,7 +129,7 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
       return;
     }
     const direct = directTarget(routed, transaction.flow, sender);
-    if (direct === undefined && hasTooManyRules(request)) {
+    if (direct === undefined && isServed(request) && hasTooManyRules(request)) {
       refuse(transaction, sipFailure(403, 'Too Many Caller Preferences'));
       return;
     }
@@ -226,6 +226,11 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
         context.late(target);
       });
     }
+  }
+
+  /** Preferences are applied by the owner of the domain only. RFC 3841 §7.2. */
+  function isServed({ parsedUri }: SipRequest): boolean {
+    return parsedUri.ok && aorOf(parsedUri.value, domains) !== undefined;
   }
 
   /** Not for GRUUs, which mean one phone (RFC 5627 §6.1), and not for ever. */

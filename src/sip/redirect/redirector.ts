@@ -4,8 +4,10 @@ import type { Domains } from '../core/domains.ts';
 import { type SipFailure, sipFailure } from '../core/failure.ts';
 import { type SipRequest, createResponse } from '../message/message.ts';
 import { parseUri, uriEquals } from '../message/uri.ts';
-import { createTargetSet } from '../proxy/target-set.ts';
-import type { TargetResolver } from '../proxy/targets.ts';
+import { createFeatureReader, statesPreferences } from '../proxy/caller-preferences.ts';
+import { createTargetFilter, noFilter } from '../proxy/target-filter.ts';
+import { type TargetSet, createTargetSet } from '../proxy/target-set.ts';
+import type { ProxyTarget, TargetResolver } from '../proxy/targets.ts';
 import type { ServerTransaction } from '../transaction/layer.ts';
 
 /** A redirect server: answers 302 with the places it knows and never sends a request. RFC 3261 §8.3. */
@@ -19,6 +21,7 @@ export function createRedirector(deps: {
   readonly trace: Trace;
 }): Redirector {
   const { domains, resolver } = deps;
+  const readFeatures = createFeatureReader();
   const redirected = deps.trace.counter('sip_redirects_total', { result: 'redirected' });
   const refused = deps.trace.counter('sip_redirects_total', { result: 'refused' });
 
@@ -27,6 +30,8 @@ export function createRedirector(deps: {
       const { parsedUri } = request;
       const aor = parsedUri.ok ? aorOf(parsedUri.value, domains) : undefined;
       const targets = createTargetSet();
+      const filter = aor === undefined ? noFilter : createTargetFilter(request, readFeatures);
+      const isRanked = statesPreferences(request);
       const search = { over: false, stop: (): void => undefined };
 
       function answer(status: number, reason: string, headers: SipFailure['headers']): void {
@@ -42,10 +47,15 @@ export function createRedirector(deps: {
 
       function finish(failure: SipFailure | undefined): void {
         const contacts: [string, string][] = [];
-        for (let next = targets.take(); next !== undefined; next = targets.take()) {
-          const uri = parseUri(next.uri);
+        if (targets.nextRank === undefined) {
+          for (const target of filter.spared()) targets.add(target);
+        }
+        const ordered = orderOf(targets, isRanked);
+        for (const { q, target } of ordered) {
+          const shown = target.redirectUri ?? target.uri;
+          const uri = parseUri(shown);
           if (!uri.ok || (parsedUri.ok && uriEquals(uri.value, parsedUri.value))) continue;
-          contacts.push(['Contact', `<${next.uri}>;q=${(next.q / 1000).toFixed(3)}`]);
+          contacts.push(['Contact', `<${shown}>;q=${q.toFixed(3)}`]);
         }
         const { status, reason, headers } = failure ?? sipFailure(404, 'Not Found');
         if (contacts.length > 0) answer(302, 'Moved Temporarily', contacts);
@@ -67,7 +77,11 @@ export function createRedirector(deps: {
         },
         {
           targets(found) {
-            if (!search.over) for (const target of found) targets.add(target);
+            if (search.over) return;
+            for (const target of found) {
+              const rank = filter.rank(target);
+              if (rank !== undefined) targets.add(target, rank);
+            }
           },
           done(failure) {
             if (!search.over) finish(failure);
@@ -76,4 +90,21 @@ export function createRedirector(deps: {
       );
     },
   };
+}
+
+/**
+ * Empties the set. The callee's own q values, or, where the caller stated preferences, values that give
+ * the order they lead to. RFC 3841 §7.2.4.
+ */
+function orderOf(targets: TargetSet, isRanked: boolean): { target: ProxyTarget; q: number }[] {
+  const found: { target: ProxyTarget; rank: number }[] = [];
+  for (let rank = targets.nextRank; rank !== undefined; rank = targets.nextRank) {
+    const target = targets.take();
+    if (target !== undefined) found.push({ target, rank });
+  }
+  const ranks = [...new Set(found.map(({ rank }) => rank))];
+  return found.map(({ rank, target }) => ({
+    target,
+    q: isRanked ? (ranks.length - ranks.indexOf(rank)) / ranks.length : target.q / 1000,
+  }));
 }

@@ -157,6 +157,40 @@ test('[S3261-10.3-04] a REGISTER for another domain is proxied there', () => {
   assert.equal(s.first.request('REGISTER').uri, 'sip:other.example');
 });
 
+test('[S3841-7.2-01] preferences for another domain are left to its own proxies', () => {
+  const s = site();
+  const preferences = Array.from({ length: 40 }, () => 'Accept-Contact: *;video;require;explicit');
+  const parts = { uri: 'sip:bob@other.example', to: '<sip:bob@other.example>' };
+  sendProved(s, { ...parts, headers: preferences });
+  s.alice.response(100);
+  assert.equal(s.first.request('INVITE').rows('Accept-Contact').length, 40);
+});
+
+test('[S3263-5-01] a response whose connection is gone goes to the source, else where sent-by leads', () => {
+  const s = site();
+  s.second.drop();
+  const tls = s.box.phone('198.51.100.2', 'tls');
+  const ringUp = (callId: string, sentBy: string): ReturnType<FakePhone['request']> => {
+    const caller = s.box.phone('203.0.113.5', 'tls');
+    const text = message(caller, { uri: `sip:alice@${domain}`, from: outsider, callId });
+    caller.send(text.replace('203.0.113.5:5062', sentBy));
+    s.world.clock.run(10);
+    const invite = s.alice.request('INVITE');
+    caller.drop();
+    return invite;
+  };
+  const byName = ringUp('name', 'other.example');
+  s.alice.reply(byName, 486);
+  s.world.clock.run(10);
+  assert.equal(tls.response(486).callId, 'name');
+  s.alice.request('ACK');
+  const atSource = ringUp('source', '203.0.113.5:5062');
+  const again = s.box.phone('203.0.113.5', 'tls');
+  s.alice.reply(atSource, 486);
+  s.world.clock.run(10);
+  assert.equal(again.response(486).callId, 'source');
+});
+
 test('a caller of another domain reaches users of ours, nobody else, and asserts nothing', () => {
   const s = site();
   const headers = [`P-Asserted-Identity: <sip:boss@${domain}>`];

@@ -20,6 +20,23 @@ test('[S3261-8.3-01] [S3261-8.3-05] a redirect server answers with the contacts 
   assert.equal(bob.waiting, 0);
 });
 
+test('[S3841-7.2.4-05] the q values of a redirect give the order of the preferences, features stay here', () => {
+  const rig = createRig(() => ({ listener: () => ({ algorithms: ['MD5'], role: 'redirect' }) }));
+  const alice = rig.phone('192.0.2.10');
+  const voice = rig.phone('192.0.2.20');
+  const video = rig.phone('192.0.2.21');
+  const none = rig.phone('192.0.2.22');
+  register(voice, 'bob', { contacts: ['<sip:bob@192.0.2.20:5062>;audio;q=0.5'] });
+  register(video, 'bob', { contacts: ['<sip:bob@192.0.2.21:5062>;audio;video;q=0.5'] });
+  register(none, 'bob', { contacts: ['<sip:bob@192.0.2.22:5062>;automata'] });
+  const headers = ['Accept-Contact: *;video', 'Reject-Contact: *;automata'];
+  alice.send(message(alice, { headers }));
+  assert.deepEqual(alice.response(302).rows('Contact'), [
+    '<sip:bob@192.0.2.21:5062>;q=1.000',
+    '<sip:bob@192.0.2.20:5062>;q=0.500',
+  ]);
+});
+
 test('[S3261-8.3-03] the 302 to an INVITE is repeated until the ACK', () => {
   const rig = createRedirectRig();
   const alice = rig.phone('192.0.2.10');
