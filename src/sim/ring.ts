@@ -38,6 +38,8 @@ export interface SimulatedRing {
   readonly records: Records;
   readonly losses: Losses;
   readonly peaks: Peaks;
+  /** How long the tables took to be right after each harm (ms); Infinity: they were not in time. */
+  readonly healings: number[];
   /** Peers that run and are not stalled. */
   living(): SimulatedPeer[];
   anyLiving(): SimulatedPeer;
@@ -159,5 +161,6 @@ export function createSimulatedRing(world: World, options: RingOptions): Simulat
     restartDead,
     losses,
     peaks: createPeaks(world, living),
+    healings: [],
   };
 }

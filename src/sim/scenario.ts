@@ -2,6 +2,7 @@
 import type { Checker } from './checkers/checker.ts';
 import { checkAcknowledged } from './checkers/acknowledged.ts';
 import { checkBounds } from './checkers/bounds.ts';
+import { checkConvergence } from './checkers/convergence.ts';
 import { checkLoops } from './checkers/loops.ts';
 import { checkReplicas } from './checkers/replicas.ts';
 import { checkResponsible } from './checkers/responsible.ts';
@@ -59,6 +60,8 @@ export interface RunDetails {
   readonly longestWay: number;
   /** From the start of the last peer until all tables were right (ms, in steps of half a second). */
   readonly formedMs: number;
+  /** Longest time from the end of a harm until all tables were right (ms). */
+  readonly healedMs: number;
   /** Peers linked with all others. */
   readonly fullyLinked: number;
   readonly mostLinks: number;
@@ -67,6 +70,7 @@ export interface RunDetails {
 }
 
 const checkers: Readonly<Record<string, Checker>> = {
+  convergence: checkConvergence,
   ring: checkRing,
   responsible: checkResponsible,
   replicas: checkReplicas,
@@ -157,6 +161,7 @@ function report(
       revisits: meter.revisits / Math.max(1, meter.messages),
       longestWay: meter.longestWay,
       formedMs: run.formedMs,
+      healedMs: Math.max(0, ...ring.healings),
       fullyLinked: living.filter(
         (peer) => peer.overlay.snapshot().links.length >= living.length - 1,
       ).length,

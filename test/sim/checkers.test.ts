@@ -4,12 +4,13 @@ import { test } from 'node:test';
 import { utf8Encode } from '../../src/base/text.ts';
 import { checkAcknowledged } from '../../src/sim/checkers/acknowledged.ts';
 import { checkBounds } from '../../src/sim/checkers/bounds.ts';
+import { checkConvergence } from '../../src/sim/checkers/convergence.ts';
 import { checkLoops } from '../../src/sim/checkers/loops.ts';
 import { checkReplicas } from '../../src/sim/checkers/replicas.ts';
 import { checkResponsible } from '../../src/sim/checkers/responsible.ts';
 import { checkRing } from '../../src/sim/checkers/ring.ts';
 import { checkValues } from '../../src/sim/checkers/values.ts';
-import { crash, partition } from '../../src/sim/faults.ts';
+import { crash, heal, partition } from '../../src/sim/faults.ts';
 import { createMessageMeter } from '../../src/sim/message-meter.ts';
 import type { SimulatedPeer } from '../../src/sim/peer.ts';
 import { createSimulatedRing, type SimulatedRing } from '../../src/sim/ring.ts';
@@ -46,7 +47,9 @@ function holdersOf(ring: SimulatedRing): SimulatedPeer[] {
 
 test('a sound ring passes all of them', () => {
   const ring = ringOf('sound');
+  heal(ring);
   for (const check of [
+    checkConvergence,
     checkRing,
     checkResponsible,
     checkReplicas,
@@ -71,6 +74,14 @@ test('responsible: two halves have two responsible peers for one id', () => {
   partition(ring, (index) => index % 2, 300_000);
   ring.world.run(60_000);
   assert.match(checkResponsible(ring) ?? '', /2 peers are responsible/);
+});
+
+test('convergence: halves that stay apart do not become one ring', () => {
+  const ring = ringOf('apart');
+  ring.network.reach((from, to) => from % 2 === to % 2);
+  ring.world.run(30_000);
+  heal(ring);
+  assert.match(checkConvergence(ring) ?? '', /1 times not converged/);
 });
 
 test('replicas: a copy that has gone with its peer is missed', () => {
