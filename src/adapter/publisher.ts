@@ -161,7 +161,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     const stays = !retiring && entry.published !== undefined;
     const ruled = deps.forwarding?.hasRules(aor) === true && (bindings.length > 0 || stays);
     if (!ruled) return registrationFor(aor, bindings, overlay.address());
-    const always = deps.forwarding?.alwaysOf(aor);
+    const always = deps.forwarding.alwaysOf(aor);
     if (always !== undefined && !always.startsWith('tel:')) return { type: 'uri', uri: always };
     return (
       registrationFor(aor, bindings, overlay.address()) ?? routeTo(overlay.address(), [anyPhone])

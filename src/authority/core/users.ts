@@ -7,7 +7,12 @@ import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { hexEncode, latin1Decode, latin1Encode, utf8Encode } from '../../base/text.ts';
-import { type Account, type FeedPage, readForwarding } from '../../ports/accounts.ts';
+import {
+  type Account,
+  type FeedPage,
+  type Forwarding,
+  readForwarding,
+} from '../../ports/accounts.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Store, StoreOperation } from '../../ports/store.ts';
 import { type ForwardingChange, changeForwarding } from './forwarding.ts';
@@ -181,9 +186,7 @@ export function createUserAccounts(deps: {
       if (!found.ok) return found;
       const changed = changeForwarding(found.value.forwarding, wanted, rules);
       if (!changed.ok) return changed;
-      const { forwarding: _, ...plain } = found.value;
-      const account: Account =
-        changed.value === undefined ? plain : { ...plain, forwarding: changed.value };
+      const account: Account = withForwarding(found.value, changed.value);
       return success({ value: account, operations: change(account.aor, account) });
     },
     remove(name) {
@@ -218,6 +221,13 @@ export function createUserAccounts(deps: {
     },
   };
   return accounts;
+}
+
+function withForwarding(account: Account, forwarding: Forwarding | undefined): Account {
+  if (forwarding !== undefined) return { ...account, forwarding };
+  const plain = { ...account };
+  Reflect.deleteProperty(plain, 'forwarding');
+  return plain;
 }
 
 /** H(A1) over the UTF-8 bytes of name, realm and password; RFC 8760 §2.4. */

@@ -57,9 +57,8 @@ export function createReplyHops(deps: ReplyHopsDeps): ReplyHops {
       done(undefined);
       return;
     }
-    const { next } = location;
     const step = (): void => {
-      next((place) => {
+      location.next((place) => {
         if (place === undefined) done(undefined);
         else if (!deps.mayReach(place)) step();
         else {
