@@ -14,10 +14,11 @@ import {
   type IceConnection,
   type PreparedPath,
 } from '../../src/link/ice-connector.ts';
-import type { Link } from '../../src/link/link.ts';
+import { createLink, type Link } from '../../src/link/link.ts';
 import { createClock } from '../../src/node/clock.ts';
 import { createDatagramOpener } from '../../src/node/datagram.ts';
 import { createDtlsHost, type ClosableDtlsHost } from '../../src/node/dtls.ts';
+import { createDialer, listenSecure, type TlsIdentity } from '../../src/node/tls.ts';
 import { createRandom } from '../../src/node/random.ts';
 import type { NodeId } from '../../src/base/ids.ts';
 import { key, member, nodeId, root, verifier } from '../unit/trust/world.ts';
@@ -29,11 +30,14 @@ interface Host {
   readonly nodeId: NodeId;
   readonly address: string;
   readonly dtls: ClosableDtlsHost;
+  readonly identity: TlsIdentity;
   prepare(side: 'offerer' | 'answerer'): Promise<PreparedPath>;
 }
 
 const hosts: Host[] = [];
-after(() => {
+const openPorts: { close(): unknown }[] = [];
+after(async () => {
+  for (const port of openPorts) await port.close();
   for (const { dtls } of hosts) dtls.close();
 });
 
@@ -63,6 +67,7 @@ function host(byte: number, kind: 'ec' | 'rsa', stun: readonly DtlsPort[] = []):
     nodeId: nodeId(byte),
     address,
     dtls: dtls.value,
+    identity,
     prepare: (side) =>
       new Promise((resolve, reject) => {
         connector.prepare(side, (outcome) => {
@@ -96,7 +101,8 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 function link(connection: SecureConnection, peer: Host, got: string[]): Link {
-  return createDatagramLink({
+  const create = connection.datagramBytes === undefined ? createLink : createDatagramLink;
+  return create({
     clock,
     trace: silentTrace,
     connection,
@@ -202,3 +208,77 @@ test('a bootstrap port is dialed by DTLS, and tells ICE agents where they are se
   opened.value.close();
   await until(() => client.dtls.size + server.dtls.size === 0);
 });
+
+test('[R6940-6.6-01] each of the three link types carries messages both ways', async () => {
+  const [a, b] = [host(0x4b, 'ec'), host(0x4c, 'ec')];
+  const [atA, atB] = await meet(a, b);
+  const pairs = [[atA.connection, atB.connection], await dialed(a, b), await dialedStream(a, b)];
+  for (const [own, far] of pairs) {
+    assert.ok(own !== undefined && far !== undefined);
+    const got: [string[], string[]] = [[], []];
+    const links = [link(own, b, got[0]), link(far, a, got[1])] as const;
+    links[0].send(Buffer.from('to b'));
+    links[1].send(Buffer.from('to a'));
+    await until(() => got[0].length + got[1].length === 2);
+    assert.deepEqual(got, [['to a'], ['to b']]);
+    links[0].close('enough');
+    await until(() => links[0].closed && links[1].closed);
+  }
+});
+
+/** DTLS-UDP-SR-NO-ICE: `a` dials, `b` listens. */
+async function dialed(a: Host, b: Host): Promise<readonly SecureConnection[]> {
+  const accepted: SecureConnection[] = [];
+  const sockets = createDatagramOpener({ trace: silentTrace });
+  const port = await new Promise<Outcome<DtlsPort>>((resolve) => {
+    openDtlsPort(
+      {
+        clock,
+        trace: silentTrace,
+        sockets,
+        dtls: b.dtls,
+        at: { address: b.address, port: 0 },
+        answersStun: false,
+        accepted: (connection) => void accepted.push(connection),
+      },
+      resolve,
+    );
+  });
+  assert.ok(port.ok);
+  openPorts.push(port.value);
+  const localAddress = (): string => a.address;
+  const dialer = createDtlsDialer({ clock, sockets, dtls: a.dtls, localAddress });
+  const outcome = await new Promise<Outcome<SecureConnection>>((resolve) => {
+    dialer.dial(port.value.local, 3000, resolve);
+  });
+  assert.ok(outcome.ok);
+  await until(() => accepted.length === 1);
+  return [outcome.value, ...accepted];
+}
+
+/** TLS-TCP-FH-NO-ICE. */
+async function dialedStream(a: Host, b: Host): Promise<readonly SecureConnection[]> {
+  const accepted: SecureConnection[] = [];
+  const common = { verifier, trace: silentTrace };
+  const listener = await listenSecure({
+    ...common,
+    identity: () => b.identity,
+    host: b.address,
+    port: 0,
+    onConnection: (connection) => void accepted.push(connection),
+    handshakeTimeoutMs: 2000,
+    maxConnections: 10,
+  });
+  assert.ok(listener.ok);
+  openPorts.push({ close: () => listener.value.close(true) });
+  const outcome = await new Promise<Outcome<SecureConnection>>((resolve) => {
+    createDialer({ ...common, identity: () => a.identity }).dial(
+      listener.value.local,
+      3000,
+      resolve,
+    );
+  });
+  assert.ok(outcome.ok);
+  await until(() => accepted.length === 1);
+  return [outcome.value, ...accepted];
+}

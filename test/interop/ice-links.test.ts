@@ -100,7 +100,7 @@ for (const links of ['dtls-ice', 'dtls', 'tls+dtls'] as const) {
       });
 
       if (links === 'dtls-ice') {
-        test('[R6940-6.6-01] [R6940-6.5.1.9-02] checks come before DTLS, in the roles of Attach', async () => {
+        test('checks come before DTLS, in the roles of Attach', async () => {
           await capture.finish();
           const datagrams = await datagramsOf(files.capture);
           const paths = pathsOf(datagrams).filter(([first]) => !isPort(first, 6084));
@@ -129,7 +129,7 @@ for (const links of ['dtls-ice', 'dtls', 'tls+dtls'] as const) {
       }
 
       if (links === 'dtls') {
-        test('[R6940-6.6.6-01] [R6940-6.5.1.11-01] neither checks nor keep-alives are sent', async () => {
+        test('neither checks nor keep-alives are sent', async () => {
           await capture.finish();
           const datagrams = await datagramsOf(files.capture);
           assert.ok(datagrams.filter(({ isDtls }) => isDtls).length > 50);
@@ -141,7 +141,7 @@ for (const links of ['dtls-ice', 'dtls', 'tls+dtls'] as const) {
       }
 
       if (links === 'tls+dtls') {
-        test('[R6940-6.5.1.6-01] where both are known the stream is taken', async () => {
+        test('where both are known the stream is taken', async () => {
           await capture.finish();
           const tcp = await rows(['-r', files.capture, '-Y', 'tcp.port == 6084'], ['frame.number']);
           assert.ok(tcp.length > 100);

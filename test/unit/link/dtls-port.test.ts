@@ -89,7 +89,7 @@ function received(connection: SecureConnection): { readonly data: string[]; clos
   return seen;
 }
 
-test('[R6940-6.6.6-01] a dialed connection takes no STUN; each has its own socket, told apart by address', async () => {
+test('[R6940-6.6.6-01] [R6940-6.5.1.11-01] a dialed connection takes no STUN; each has its own socket, told apart by address', async () => {
   const { dial, run, accepted, network } = scene(false);
   const [first, second] = [dial(), dial()];
   await run(100);
