@@ -1,4 +1,5 @@
 /** The Trace port: pino for events, prom-client for figures. */
+import { openSync } from 'node:fs';
 import pino from 'pino';
 import { Counter as PromCounter, Gauge as PromGauge } from 'prom-client';
 import type { Registry } from 'prom-client';
@@ -75,9 +76,10 @@ function hostTrace(logger: pino.Logger, figures: Figures, flush: () => void): Ho
   };
 }
 
-function fileDescriptor(destination: string): number | string {
+/** Opened at once: what is logged first can be flushed first. */
+function fileDescriptor(destination: string): number {
   if (destination === 'stdout') return 1;
-  return destination === 'stderr' ? 2 : destination;
+  return destination === 'stderr' ? 2 : openSync(destination, 'a', 0o600);
 }
 
 type Labels = Readonly<Record<string, string>>;

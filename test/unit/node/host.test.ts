@@ -191,7 +191,9 @@ test('the trace writes one JSON line per event without secrets and reports figur
   trace.counter('things_total', { kind: 'a' }).add(2);
   trace.counter('things_total', { why: 'b' }).add();
   trace.gauge('depth', () => 7);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  while (readFileSync(path, 'utf8').split('\n').length < 3) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
   trace.flush();
   const text = readFileSync(path, 'utf8');
   const lines = text

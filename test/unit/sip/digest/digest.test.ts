@@ -159,9 +159,9 @@ test('any text is read or refused', () => {
       },
     ),
   );
-  const start = process.hrtime.bigint();
+  const start = process.threadCpuUsage();
   parseCredentials(`Digest ${'a="b",'.repeat(100_000)}`);
   parseCredentials(`Digest ${' '.repeat(100_000)}`);
   parseCredentials(`Digest a="${'\\'.repeat(100_000)}`);
-  assert.ok(Number(process.hrtime.bigint() - start) / 1e6 < 1000);
+  assert.ok(process.threadCpuUsage(start).user < 1_000_000);
 });
