@@ -94,6 +94,47 @@ test('no answer in 2 s fails and avoids the node for 30 s', () => {
   assert.ok(!left.isAvoided(b));
 });
 
+test('a node that answered has eight seconds for its connection, because ICE has to find a way', () => {
+  for (const connectsAtMs of [9900, undefined]) {
+    const clock = createClock();
+    const ring = createRing(clock);
+    const member = ring.member(a);
+    const results: Outcome<SipConnection, SipConnectError>[] = [];
+    let settledMs = 0;
+    const connections = createSipConnections({
+      overlay: {
+        ...member,
+        appAttach(destination, application, done, answered) {
+          clock.after('answer', 1900, () => answered?.());
+          if (connectsAtMs === undefined) return;
+          // The ring takes a few milliseconds itself.
+          clock.after('connect', connectsAtMs - 10, () =>
+            member.appAttach(destination, application, done),
+          );
+        },
+      },
+      clock,
+      trace: silentTrace,
+      onOpen: () => ({ data: () => undefined, closed: () => undefined }),
+    });
+    ring
+      .member(b)
+      .onApplication(5060, ({ connection }) =>
+        connection.setHandler({ data: () => undefined, closed: () => undefined }),
+      );
+    connections.connect(to(b), 5060, (outcome) => {
+      results.push(outcome);
+      settledMs = clock.monotonicMs();
+    });
+    clock.run(9890);
+    assert.equal(results.length, 0);
+    clock.run(20);
+    assert.equal(results[0]?.ok, connectsAtMs !== undefined);
+    if (connectsAtMs === undefined) assert.equal(settledMs, 9900);
+    assert.equal(connections.isAvoided(b), connectsAtMs === undefined);
+  }
+});
+
 test('an avoided node that is heard from is used at once', () => {
   const { clock, ring, connect, left, right } = world();
   ring.dead.add(b);
