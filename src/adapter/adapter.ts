@@ -190,6 +190,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     closed: (flow) => server.flowClosed(flow),
     interrupted: (flow) => server.flowInterrupted(flow),
   });
+  const nextHops = deps.outside === undefined ? undefined : outsideHops(deps.outside);
   const hops = createOverlayHops({
     nodeId: overlay.nodeId,
     flows,
@@ -201,7 +202,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
       flows: deps.opener,
       tokenKeys: flowKeys.all,
       ...(deps.advertised === undefined ? {} : { advertised: deps.advertised }),
-      ...(deps.outside === undefined ? {} : { nextHops: outsideHops(deps.outside) }),
+      ...(nextHops === undefined ? {} : { nextHops }),
     }),
   });
   const trunks = deps.outside === undefined ? undefined : outsideTrunks(deps.outside);
@@ -260,6 +261,14 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     ...(deps.overloaded === undefined ? {} : { overloaded: deps.overloaded }),
     transactions: {
       reopen: (via, lost, done) => hops.reopen(via, lost, done),
+      replace(lost, done) {
+        const place = nextHops?.placeOf(lost);
+        if (place === undefined) return false;
+        deps.opener.open(place, (outcome) => {
+          done(outcome.ok ? outcome.value : undefined);
+        });
+        return true;
+      },
       ...(deps.timers === undefined ? {} : { timers: deps.timers }),
     },
   });

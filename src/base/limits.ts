@@ -486,6 +486,8 @@ export const limits = {
   },
   /** SIP transactions. */
   sipTransaction: {
+    /** Connections that one client transaction may lose and have opened again. */
+    moves: 3,
     /** Server transactions alive; client transactions may be four times as many. */
     transactions: 200_000,
     /** Memory for the final responses of non-INVITE requests; beyond it the oldest are forgotten early. */

@@ -58,7 +58,7 @@ export interface SipServerDeps {
   /** True refuses new calls and registrations with 503; what is established goes on. */
   readonly overloaded?: () => boolean;
   /** Passed to the transaction layer. */
-  readonly transactions?: Pick<TransactionDeps, 'timers' | 'capacity' | 'reopen'>;
+  readonly transactions?: Pick<TransactionDeps, 'timers' | 'capacity' | 'reopen' | 'replace'>;
 }
 
 /** The SIP side of an adapter: transaction layer, registrar, proxy and redirect server in one. */

@@ -1,3 +1,4 @@
+import { limits } from '../../base/limits.ts';
 import type { Flow } from '../../ports/flow.ts';
 import type { Timer } from '../../ports/clock.ts';
 import type { SipRequest, SipResponse } from '../message/types.ts';
@@ -11,6 +12,8 @@ export interface ClientMachine extends ClientTransaction {
   start(): void;
   /** A response with our Via still on top. */
   received(response: SipResponse): void;
+  /** The connection was lost; this one leads to the same place. False when that happened too often. */
+  moveTo(flow: Flow): boolean;
   /** The flow is gone. */
   flowLost(): void;
   /** The flow has lost what was under way: the request once more, while it waits for its end. */
@@ -30,10 +33,11 @@ type State = 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
 export class InviteClient implements ClientMachine {
   readonly branch: string;
   readonly request: SipRequest;
-  readonly flow: Flow;
   readonly #context: MachineContext;
   readonly #callbacks: ClientCallbacks;
   readonly #hooks: ClientHooks;
+  #flow: Flow;
+  #moves = 0;
   #state: State = 'calling';
   #timerA: Timer | undefined = undefined;
   #intervalMs: number;
@@ -53,11 +57,15 @@ export class InviteClient implements ClientMachine {
   ) {
     this.branch = branch;
     this.request = request;
-    this.flow = flow;
+    this.#flow = flow;
     this.#context = context;
     this.#callbacks = callbacks;
     this.#hooks = hooks;
     this.#intervalMs = context.values.t1Ms;
+  }
+
+  get flow(): Flow {
+    return this.#flow;
   }
 
   get pending(): boolean {
@@ -89,6 +97,12 @@ export class InviteClient implements ClientMachine {
 
   abandon(): void {
     this.#terminate();
+  }
+
+  moveTo(flow: Flow): boolean {
+    if (++this.#moves > limits.sipTransaction.moves) return false;
+    this.#flow = flow;
+    return true;
   }
 
   flowLost(): void {

@@ -1,3 +1,4 @@
+import { limits } from '../../base/limits.ts';
 import type { Flow } from '../../ports/flow.ts';
 import type { Timer } from '../../ports/clock.ts';
 import type { SipRequest, SipResponse } from '../message/types.ts';
@@ -12,10 +13,11 @@ type State = 'trying' | 'proceeding' | 'completed' | 'terminated';
 export class NonInviteClient implements ClientMachine {
   readonly branch: string;
   readonly request: SipRequest;
-  readonly flow: Flow;
   readonly #context: MachineContext;
   readonly #callbacks: ClientCallbacks;
   readonly #hooks: ClientHooks;
+  #flow: Flow;
+  #moves = 0;
   #state: State = 'trying';
   #timerE: Timer | undefined = undefined;
   #intervalMs: number;
@@ -32,11 +34,15 @@ export class NonInviteClient implements ClientMachine {
   ) {
     this.branch = branch;
     this.request = request;
-    this.flow = flow;
+    this.#flow = flow;
     this.#context = context;
     this.#callbacks = callbacks;
     this.#hooks = hooks;
     this.#intervalMs = context.values.t1Ms;
+  }
+
+  get flow(): Flow {
+    return this.#flow;
   }
 
   get pending(): boolean {
@@ -84,6 +90,12 @@ export class NonInviteClient implements ClientMachine {
 
   abandon(): void {
     this.#terminate();
+  }
+
+  moveTo(flow: Flow): boolean {
+    if (++this.#moves > limits.sipTransaction.moves) return false;
+    this.#flow = flow;
+    return true;
   }
 
   flowLost(): void {

@@ -233,23 +233,36 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
         forgetFlow(machine);
       },
       startCancel: (cancel) => {
-        startClient(cancel, branch, flow, ignoreResponses);
+        startClient(cancel, branch, machine.flow, ignoreResponses);
       },
     };
     const Machine = request.method === 'INVITE' ? InviteClient : NonInviteClient;
     const machine: ClientMachine = new Machine(context, branch, request, flow, callbacks, hooks);
     clients.set(key, machine);
-    const ofFlow = clientsByFlow.get(flow);
-    if (ofFlow === undefined) clientsByFlow.set(flow, new Set([machine]));
-    else ofFlow.add(machine);
+    rememberFlow(machine);
     machine.start();
     return machine;
+  }
+
+  function rememberFlow(machine: ClientMachine): void {
+    const ofFlow = clientsByFlow.get(machine.flow);
+    if (ofFlow === undefined) clientsByFlow.set(machine.flow, new Set([machine]));
+    else ofFlow.add(machine);
   }
 
   function forgetFlow(machine: ClientMachine): void {
     const ofFlow = clientsByFlow.get(machine.flow);
     ofFlow?.delete(machine);
     if (ofFlow?.size === 0) clientsByFlow.delete(machine.flow);
+  }
+
+  /** The request once more, CANCEL and ACK from now on, by the new way (RFC 5923 §8.1). */
+  function move(machine: ClientMachine, flow: Flow): void {
+    forgetFlow(machine);
+    const moved = machine.moveTo(flow);
+    rememberFlow(machine);
+    if (moved) machine.resend();
+    else machine.flowLost();
   }
 
   function request(options: ClientRequest): ClientTransaction {
@@ -357,7 +370,14 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
     respondStateless,
     flowClosed(flow) {
       const lost = clientsByFlow.get(flow);
-      if (lost !== undefined) for (const machine of [...lost]) machine.flowLost();
+      if (lost === undefined) return;
+      const moving = deps.replace?.(flow, (found) => {
+        for (const machine of [...lost]) {
+          if (found === undefined) machine.flowLost();
+          else move(machine, found);
+        }
+      });
+      if (moving !== true) for (const machine of [...lost]) machine.flowLost();
     },
     flowInterrupted(flow) {
       const waiting = clientsByFlow.get(flow);

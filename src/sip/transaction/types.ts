@@ -138,6 +138,12 @@ export interface TransactionDeps {
   readonly rejectMerged?: (request: SipRequest) => boolean;
   /** Finds a new flow for responses to `via` after the old one was lost (RFC 3261 §18.2.2); `undefined` when there is none. */
   readonly reopen?: (via: Via, lost: Flow, done: (flow: Flow | undefined) => void) => void;
+  /**
+   * Opens again a connection that this server had opened: its client transactions go on over the new
+   * one (RFC 5923 §8.1). False when there is no such way, and `done` is not called; else it is called
+   * later, exactly once.
+   */
+  readonly replace?: (lost: Flow, done: (flow: Flow | undefined) => void) => boolean;
 }
 
 export interface TimerValues {

@@ -295,3 +295,52 @@ test('[S3261-16.6-13] [S3581-3-01] each attempt has its own branch with the cook
     /^SIP\/2\.0\/TCP 192\.0\.2\.100:5060;branch=\w+$/,
   );
 });
+
+test('[S5923-8.1-01] a lost connection is opened again: request, CANCEL and ACK take the new one', () => {
+  const lostFlows: TestFlow[] = [];
+  const opened: ((flow: TestFlow | undefined) => void)[] = [];
+  const world = createWorld({
+    replace(lost, done) {
+      lostFlows.push(lost as TestFlow);
+      opened.push(done);
+      return true;
+    },
+  });
+  const first = world.flow('tcp');
+  const second = world.flow('tcp');
+  const { transaction, responses, failures } = startClient(world, first, 'INVITE');
+  world.receive(first, createResponse(lastRequest(first), 180, undefined, { toTag: 'b' }));
+  world.layer.flowClosed(first);
+  assert.deepEqual(lostFlows, [first]);
+  opened[0]?.(second);
+  assert.deepEqual(timeline(second), ['0 INVITE']);
+  const invite = lastRequest(second);
+  transaction.cancel();
+  assert.deepEqual(timeline(second), ['0 INVITE', '0 CANCEL']);
+  world.receive(second, createResponse(invite, 487, undefined, { toTag: 'b' }));
+  assert.deepEqual(timeline(second), ['0 INVITE', '0 CANCEL', '0 ACK']);
+  assert.deepEqual(timeline(first), ['0 INVITE']);
+  assert.deepEqual(
+    responses.map(({ status }) => status),
+    [180, 487],
+  );
+  assert.deepEqual(failures, []);
+});
+
+test('a place that cannot be reached again, or is lost again and again, ends the transaction', () => {
+  const opened: ((flow: TestFlow | undefined) => void)[] = [];
+  const world = createWorld({ replace: (_lost, done) => opened.push(done) > 0 });
+  const gone = startClient(world, world.flow('tcp'), 'OPTIONS');
+  world.layer.flowClosed(gone.transaction.flow);
+  opened[0]?.(undefined);
+  assert.deepEqual(gone.failures, ['transport']);
+
+  const flaky = startClient(world, world.flow('tcp'), 'OPTIONS');
+  for (let i = 1; i < 6 && flaky.failures.length === 0; i++) {
+    world.layer.flowClosed(flaky.transaction.flow);
+    opened[i]?.(world.flow('tcp'));
+  }
+  assert.deepEqual(flaky.failures, ['transport']);
+  assert.equal(opened.length, 5);
+  assert.equal(world.layer.size, 0);
+});
