@@ -78,11 +78,7 @@ export function createFingerSearch(
       const resource = addOffset(self, placeStart(place));
       const target = { kind: 'resource', resource } as const;
       host.attach(target, { sendUpdate: true }, (outcome) => {
-        if (outcome.ok) {
-          const peer = peers.get(outcome.value);
-          if (peer !== undefined) peer.ours = true;
-          settled.set(place, outcome.value);
-        }
+        if (outcome.ok) settled.set(place, outcome.value);
         ended();
       });
     }

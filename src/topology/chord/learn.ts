@@ -118,7 +118,7 @@ export function createLearner(
 
   function pursue(): void {
     const mode = events.mode();
-    if (stopped || mode === 'off') return;
+    if (mode === 'off') return;
     let again = false;
     for (const [id, reporter] of wanted(isAvoided)) {
       const peer = peers.get(id);

@@ -307,3 +307,11 @@ test('when somebody else was admitted in between, that one is attached to and as
   peer.advance(1500);
   assert.deepEqual(joins(peer), [admitting, between]);
 });
+
+test('while the successors are sought by Pings, links that come up change nothing', () => {
+  const peer = attached();
+  peer.advance(4000);
+  peer.linkUp(idOf(0x20));
+  peer.advance(5000);
+  assert.deepEqual([joins(peer), retries(peer)], [[], 0]);
+});

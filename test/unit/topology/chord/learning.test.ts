@@ -202,3 +202,19 @@ test('the nodes that a stopped peer asked for are not pursued any more', () => {
   assert.equal(sought(peer).length, 1);
   assert.equal(peer.trace.count('chord_attach_failures_total'), 0);
 });
+
+test('of the nodes that a leaving peer names eight are looked at', () => {
+  const far = Array.from({ length: 8 }, (_, i) => idOf(0xf0 + i));
+  for (const [named, isSought] of [
+    [[...far.slice(1), larger], true],
+    [[...far, larger], false],
+  ] as const) {
+    const peer = memberWith([before, after]);
+    leave(peer, after, named);
+    peer.advance(1000);
+    assert.equal(
+      sought(peer).some(([id]) => id === larger),
+      isSought,
+    );
+  }
+});

@@ -125,6 +125,7 @@ test('a neighbor that another one passes over is asked whether it is there, once
   named(s1, self, p1, p2);
   named(self, p1, p2);
   assert.equal(readies(), 2);
+  assert.equal(peer.trace.count('chord_updates_sent_total', 'peer_ready'), 2);
 });
 
 test('who is silent already, or no neighbor, is not asked whether it is there', () => {
@@ -297,6 +298,7 @@ test('leaving ends all work, and every caller of leave hears of the end', () => 
 test('a node that is no member leaves without a word', () => {
   for (const begin of [() => lonePeer(), joiningPeer]) {
     const peer = begin();
+    const begun = [...peer.attaches];
     peer.clear();
     let ended = 0;
     peer.topology.leave(() => ended++);
@@ -305,6 +307,7 @@ test('a node that is no member leaves without a word', () => {
     assert.equal(ended, 1);
     assert.equal(peer.topology.state, 'left');
     assert.deepEqual(peer.requests, []);
+    for (const { done } of begun) done(unanswered);
     peer.advance(4_000_000);
     assert.deepEqual(peer.attaches, []);
     assert.equal(peer.waiting(), 0);

@@ -237,3 +237,38 @@ test('who has just formed the ring with others linked gives them replicas after 
     [s1, s2],
   );
 });
+
+test('the range of a predecessor that falls silent is copied a second later, although it is still in the tables', () => {
+  const peer = ring();
+  peer.topology.linkSuspect(p1, true);
+  peer.advance(999);
+  assert.deepEqual(replicas(peer), []);
+  peer.advance(1);
+  assert.deepEqual(
+    replicas(peer).map(({ from, to, target }) => [from, to, target]),
+    [
+      [p2, p1, s1],
+      [p2, p1, s2],
+    ],
+  );
+});
+
+test('copies that are due at different times are made each at its own', () => {
+  const peer = ring();
+  peer.linkDown(p1);
+  peer.advance(500);
+  const closer = idOf(0x90);
+  peer.meet(closer);
+  peer.advance(50);
+  assert.deepEqual(
+    replicas(peer).map(({ target }) => target),
+    [closer],
+  );
+  peer.advance(949);
+  assert.equal(replicas(peer).length, 1, 'a change in the tables begins the second anew');
+  peer.advance(1);
+  assert.deepEqual(
+    replicas(peer).map(({ target }) => target),
+    [closer, s1],
+  );
+});

@@ -250,7 +250,9 @@ test('a link made only for the partition check is closed when nothing was found'
   failing.advance(120_000);
   failing.clear();
   failing.advance(60_000);
+  const asked = failing.pings.length;
   failing.discoveries[0]?.done(unanswered);
+  assert.equal(failing.pings.length, asked);
   assert.deepEqual(
     failing.pings.filter(({ via }) => via !== undefined),
     [],
