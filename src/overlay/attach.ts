@@ -19,10 +19,19 @@ import type { Trace } from '../ports/trace.ts';
 import type { AttachTarget } from '../topology/plugin.ts';
 import { encodeToBytes, tryDecode } from '../wire/codec.ts';
 import { attachReqAns, type AttachReqAns } from '../wire/reload/attach.ts';
+import type { IceCandidate } from '../wire/reload/ice-candidate.ts';
 import type { Destination } from '../wire/reload/destination.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
 import { messageCodes } from '../wire/reload/message-codes.ts';
-import { dialInOrder, dialTargets, discard, iceOffer, makeOffer, offersIce } from './candidates.ts';
+import {
+  dialInOrder,
+  dialTargets,
+  discard,
+  iceOffer,
+  isHostCandidate,
+  makeOffer,
+  offersIce,
+} from './candidates.ts';
 import type { Offer } from './candidates.ts';
 import type { IncomingRequest } from './incoming.ts';
 import type { LinkEntry, LinkTable } from './link-table.ts';
@@ -69,7 +78,7 @@ export interface AttachDependencies {
   readonly sendUpdateTo: (nodeId: NodeId) => void;
   /** A node that we have a link with listens there. */
   readonly learned: (nodeId: NodeId, address: TransportAddress) => void;
-  /** ICE has found a way to a node that we have a link with now. */
+  /** ICE has found a way to an address of its own of a node that we have a link with now. */
   readonly pathFound: (nodeId: NodeId, path: IcePath) => void;
   readonly later: (run: () => void) => void;
 }
@@ -180,17 +189,23 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
       [attempt.listening] = dialTargets(answer.candidates, dependencies.linkTypes());
     }
     awaitLink(attempt, answerer);
-    if (own.has(attempt)) path?.connect(answer, (made) => connected(attempt, answerer, made));
+    if (!own.has(attempt)) return;
+    path?.connect(answer, (made) => connected(attempt, answerer, answer.candidates, made));
   }
 
   /** Our path is there, or there is none. */
-  function connected(attempt: OwnAttach, answerer: NodeId, made: Outcome<IceConnection>): void {
+  function connected(
+    attempt: OwnAttach,
+    answerer: NodeId,
+    candidates: readonly IceCandidate[],
+    made: Outcome<IceConnection>,
+  ): void {
     if (!own.has(attempt)) {
       if (made.ok) discard(made.value.connection, 'no longer needed');
       return;
     }
     const added = made.ok ? links.add(made.value.connection, answerer) : made;
-    if (added.ok && made.ok) dependencies.pathFound(answerer, made.value.path);
+    if (added.ok && made.ok) tellPath(answerer, made.value.path, candidates);
     finish(attempt, added.ok ? success(answerer) : added);
   }
 
@@ -286,10 +301,15 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
       path.connect(offered, (made) => {
         completed(requester, made.ok ? success(made.value.connection) : made);
         if (made.ok && links.get(requester) !== undefined) {
-          dependencies.pathFound(requester, made.value.path);
+          tellPath(requester, made.value.path, offered.candidates);
         }
       });
     });
+  }
+
+  /** Peers behind a NAT answer on this path only, so they are of no use to later connections. */
+  function tellPath(nodeId: NodeId, path: IcePath, candidates: readonly IceCandidate[]): void {
+    if (isHostCandidate(path.remote, candidates)) dependencies.pathFound(nodeId, path);
   }
 
   /** The four cases of §6.5.1.2; true when the request gives way to an Attach of ours. */

@@ -80,6 +80,20 @@ export function iceOffer(parameters: IceParameters, role: Offer['role']): Offer 
   return { ...parameters, role };
 }
 
+/** True when the address is the node's own: one of its sockets, seen without a NAT between. */
+export function isHostCandidate(
+  { address, port }: TransportAddress,
+  candidates: readonly IceCandidate[],
+): boolean {
+  return candidates.some(
+    ({ type, addrPort }) =>
+      type === 'host' &&
+      addrPort.type !== 'unknown' &&
+      addrPort.port === port &&
+      addrPort.address === address,
+  );
+}
+
 /** True when an offer can be met by ICE. */
 export function offersIce(candidates: readonly IceCandidate[]): boolean {
   return candidates.some(({ overlayLink }) => overlayLink === 'DTLS-UDP-SR');

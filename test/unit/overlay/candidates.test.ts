@@ -5,6 +5,7 @@ import {
   candidatePriority,
   dialInOrder,
   dialTargets,
+  isHostCandidate,
   makeOffer,
 } from '../../../src/overlay/candidates.ts';
 import { failure, success, type Outcome } from '../../../src/base/outcome.ts';
@@ -51,6 +52,19 @@ test('where both types without ICE are in use, each address is offered for each,
   assert.deepEqual(found(both), [`${stream} 1`, `${stream} 2`, `${datagram} 1`, `${datagram} 2`]);
   assert.deepEqual(found([datagram]), [`${datagram} 1`, `${datagram} 2`]);
   assert.deepEqual(found([]), []);
+});
+
+test('an address of its own is told from one that others see', () => {
+  const candidates = [
+    { type: 'host', addrPort: { type: 'ipv4', address: '10.0.0.1', port: 7 } },
+    { type: 'srflx', addrPort: { type: 'ipv4', address: '192.0.2.1', port: 7 } },
+    { type: 'host', addrPort: { type: 'unknown', tag: 9, raw: new Uint8Array(0) } },
+  ] as unknown as IceCandidate[];
+  const isOwn = (address: string, port: number) => isHostCandidate({ address, port }, candidates);
+  assert.ok(isOwn('10.0.0.1', 7));
+  assert.ok(!isOwn('192.0.2.1', 7));
+  assert.ok(!isOwn('10.0.0.1', 8));
+  assert.ok(!isOwn('10.0.0.2', 7));
 });
 
 test('candidates are tried by priority; other link types, unknown addresses and port 0 are not', () => {

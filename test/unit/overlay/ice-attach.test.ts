@@ -241,3 +241,26 @@ test('an application connection whose way cannot be found fails in time', async 
   assert.equal(outcomes[0]?.ok, false);
   assert.equal(world.paths.sockets, sockets);
 });
+
+test('linked peers become STUN servers when the path leads to an address of their own', async () => {
+  const world = iceWorld('stun peers');
+  for (let i = 0; i < 3; i++) {
+    world.addPeer();
+    await advance(world, 4000);
+  }
+  const [first, second, third] = world.peers as [TestPeer, TestPeer, TestPeer];
+  // Those two found each other by ICE; the first was dialed, over a stream.
+  for (const [peer, other] of [
+    [second, third],
+    [third, second],
+  ] as const) {
+    assert.deepEqual(
+      peer.overlay.stunServers().map(({ address }) => address),
+      [other.host.address],
+    );
+  }
+  assert.deepEqual(first.overlay.stunServers(), []);
+  third.overlay.stop(() => undefined);
+  await advance(world, 2000);
+  assert.deepEqual(second.overlay.stunServers(), []);
+});
