@@ -1,10 +1,13 @@
 import { limits } from '../../base/limits.ts';
+import type { SimulatedPeer } from '../peer.ts';
 import type { SimulatedRing } from '../ring.ts';
 
 /** Links per doubling of the ring that peers have on the average. */
 const linksPerDoubling = 6;
 /** Requests of a peer in a quiet ring: its periodic ones, and those of the checkers. */
 const quietRequests = 32;
+/** An Attach over a bad network may take its time. */
+const patienceMs = 60_000;
 /** Neighbors on both sides, and links that are on their way out. */
 const others = 2 * limits.topology.neighborsPerSide + 8;
 
@@ -24,10 +27,25 @@ export function checkBounds(ring: SimulatedRing): string | undefined {
   for (const peer of living) {
     const { links, pending } = peer.overlay.snapshot();
     if (links.length > bound) return `${peer.nodeId} has ${links.length} links`;
-    const waiting = pending.attaches + pending.replications;
     if (pending.requests > quietRequests)
       return `${peer.nodeId}: ${pending.requests} requests wait`;
-    if (waiting > 0) return `${peer.nodeId}: ${waiting} attaches or replications do not end`;
   }
-  return undefined;
+  const [stuck] = stuckPeers(ring, living);
+  if (stuck === undefined) return undefined;
+  const { attaches, replications } = stuck.overlay.snapshot().pending;
+  return `${stuck.nodeId}: ${attaches} attaches, ${replications} replications do not end`;
+}
+
+/** Peers that are not once without anything under way. */
+function stuckPeers(ring: SimulatedRing, living: readonly SimulatedPeer[]): SimulatedPeer[] {
+  let busy = [...living];
+  const done = (): boolean => {
+    busy = busy.filter((peer) => {
+      const { attaches, replications } = peer.overlay.snapshot().pending;
+      return attaches + replications > 0;
+    });
+    return busy.length === 0;
+  };
+  ring.world.runUntil(done, patienceMs, 250);
+  return busy;
 }
