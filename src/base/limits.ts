@@ -527,4 +527,15 @@ export const limits = {
     waitersPerConnect: 4096,
     udpReceiveBufferBytes: 4 << 20,
   },
+  /** Phones by way of a drachtio server. */
+  sipEdge: {
+    /** Flow objects that are kept; others are made again when needed. */
+    flows: 65_536,
+    /** Requests under way, each direction: what answers, CANCEL and ACK are found by. */
+    requests: 65_536,
+    /** A relayed request is taken for that long; the server repeats it for 32 s. */
+    sealMs: 40_000,
+    /** Longest pause between attempts to reach the server. */
+    retryMaxMs: 5000,
+  },
 } as const;

@@ -365,6 +365,49 @@ export const settingsSchema = {
       0,
       'CHORDIAL_SIP_WSS_PORT',
     ),
+    edge: {
+      doc: 'Who terminates the transports of phones: this program (`embedded`, the default listeners) or a drachtio server (then only `sip.listeners` are opened); see drachtio.md.',
+      format: ['embedded', 'drachtio'],
+      default: 'embedded',
+      env: 'CHORDIAL_SIP_EDGE',
+    },
+    drachtio: {
+      host: {
+        doc: 'Address at which the drachtio server takes applications.',
+        format: String,
+        default: '127.0.0.1',
+        env: 'CHORDIAL_DRACHTIO_HOST',
+      },
+      port: port(
+        'Port at which the drachtio server takes applications.',
+        9022,
+        'CHORDIAL_DRACHTIO_PORT',
+      ),
+      secretFile: {
+        doc: 'File with the secret of the drachtio server; the secret itself may be given in the environment instead, as `CHORDIAL_DRACHTIO_SECRET`.',
+        format: String,
+        default: '',
+        env: 'CHORDIAL_DRACHTIO_SECRET_FILE',
+      },
+      hop: {
+        doc: 'UDP address (`address:port`) of the drachtio server on this machine, to which requests for phones are sent.',
+        format: String,
+        default: '127.0.0.1:5060',
+        env: 'CHORDIAL_DRACHTIO_HOP',
+      },
+      listen: {
+        doc: 'UDP address (`address:port`) to which the drachtio server sends the requests of phones; on loopback.',
+        format: String,
+        default: '127.0.0.1:5070',
+        env: 'CHORDIAL_DRACHTIO_LISTEN',
+      },
+      advertised: {
+        doc: 'Addresses by which phones reach the drachtio server, as `transport/address:port`, where they are not those it listens on (behind port forwarding).',
+        format: 'strings',
+        default: [] as string[],
+        env: 'CHORDIAL_DRACHTIO_ADVERTISED',
+      },
+    },
     listeners: {
       doc: 'Listeners beside the default ones: {name, transport, address, port, role, digest}.',
       format: 'listeners',
