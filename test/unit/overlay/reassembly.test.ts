@@ -73,3 +73,26 @@ test('a message above the maximum is discarded', () => {
   const far = { key: 'a', offset: 4900, last: true, body: new Uint8Array(101) };
   assert.equal(reassembly.add(far).kind, 'refused');
 });
+
+test('the bytes of all messages together are bounded, and come back with the end of each', () => {
+  const clock = createFakeClock();
+  const most = limits.overlay.reassemblyBytes;
+  const reassembly = createReassembly({ clock, lifetimeMs: () => 1000, maxBytes: () => most });
+  const add = (key: string, offset: number, length: number, last = false): string =>
+    reassembly.add({ key, offset, last, body: new Uint8Array(length) }).kind;
+  for (let round = 0; round < 2; round++) {
+    assert.equal(add('a', 0, most / 2), 'incomplete');
+    assert.equal(add('b', 1, most / 2 - 1), 'incomplete');
+    assert.equal(add('c', 0, 2), 'refused');
+    assert.equal(add('d', 0, 1), 'incomplete');
+    assert.equal(add('e', 0, 1), 'refused');
+    assert.equal(add('b', 0, 1, true), 'refused', 'full, and so the whole message is given up');
+    assert.equal(add('f', 1, most / 2 - 1), 'incomplete', 'its bytes are free again');
+    clock.advance(1000);
+    assert.equal(reassembly.size, 0);
+  }
+  assert.equal(add('a', 0, most / 2), 'incomplete');
+  assert.equal(add('a', most / 2, most / 2, true), 'complete');
+  assert.equal(add('b', 0, most / 2), 'incomplete');
+  assert.equal(add('b', most / 2, most / 2, true), 'complete');
+});
