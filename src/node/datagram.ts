@@ -40,9 +40,11 @@ export function createDatagramOpener(options: DatagramOptions): DatagramOpener {
       ipv6Only: false,
       // All addresses are numeric; asking the resolver for each datagram would cost a turn.
       lookup: (address, _options, found) => {
-        found(null, address, six ? 6 : 4);
+        if (bound) found(null, address, six ? 6 : 4);
+        else setImmediate(found, null, address, six ? 6 : 4);
       },
     });
+    let bound = false;
     let waiting = 0;
     let closed = false;
 
@@ -62,6 +64,7 @@ export function createDatagramOpener(options: DatagramOptions): DatagramOpener {
       } else done(failure(listenError({ address: at.address, port }, error)));
     });
     socket.bind({ address: at.address, port }, () => {
+      bound = true;
       socket.removeAllListeners('error');
       socket.on('error', (error) => {
         close();
