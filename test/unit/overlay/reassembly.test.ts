@@ -96,3 +96,12 @@ test('the bytes of all messages together are bounded, and come back with the end
   assert.equal(add('b', 0, most / 2), 'incomplete');
   assert.equal(add('b', most / 2, most / 2, true), 'complete');
 });
+
+test('a message of the same key may follow, with a lifetime of its own', () => {
+  const { clock, reassembly } = create();
+  assert.equal(reassembly.add(piece(0, 700)).kind, 'complete');
+  clock.advance(10_000);
+  assert.equal(reassembly.add(piece(0, 300)).kind, 'incomplete');
+  clock.advance(10_000);
+  assert.equal(reassembly.add(piece(300, 700)).kind, 'complete');
+});

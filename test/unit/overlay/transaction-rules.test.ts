@@ -330,3 +330,13 @@ test('too many requests at once are refused; a stopped peer fails what is open',
   clock.advance(100_000);
   assert.equal(errors().length, limits.overlay.requests + 1);
 });
+
+test('a new configuration is no reason for a sixth transmission', () => {
+  const { request, fail, clock, sent, transactions } = scene();
+  request();
+  clock.advance(4 * reliabilityMs);
+  assert.equal(sent.length, 5);
+  fail(other, errorCodes.configTooOld);
+  transactions.configChanged();
+  assert.equal(sent.length, 5);
+});

@@ -321,3 +321,13 @@ function joiningPeer() {
   peer.topology.join(false);
   return peer;
 }
+
+test('the only peer of a ring leaves at once', () => {
+  const peer = memberWith([]);
+  let ended = 0;
+  peer.topology.leave(() => ended++);
+  assert.equal(ended, 0);
+  peer.advance(0);
+  assert.equal(ended, 1);
+  assert.deepEqual(peer.copies, []);
+});
