@@ -13,6 +13,6 @@ WORKDIR /opt/chordial
 COPY --from=build /opt/chordial /opt/chordial
 USER chordial
 VOLUME /var/lib/chordial
-EXPOSE 5060/udp 5060/tcp 5061/tcp 5066/tcp 6084/tcp 6085/tcp 6086/tcp 8443/tcp
+EXPOSE 5060/udp 5060/tcp 5061/tcp 5066/tcp 6084/tcp 6084/udp 6085/tcp 6085/udp 6086/tcp 6086/udp 8443/tcp
 ENTRYPOINT ["/opt/chordial/node_modules/node/bin/node", "/opt/chordial/dist/main.js"]
 CMD ["start", "--dir", "/var/lib/chordial"]
