@@ -8,13 +8,18 @@ import { failure, success, type Outcome } from '../../base/outcome.ts';
 import type { NodeId } from '../../base/ids.ts';
 import { createDnsResolver } from '../../node/dns-resolver.ts';
 import type { FeedFollower } from '../../node/feed-follower.ts';
+import { type DrachtioEdge, withEdge } from '../../node/edge/drachtio-edge.ts';
 import { createLoadMeter } from '../../node/load-meter.ts';
 import { createIdentity, createRenewableIdentity } from '../../node/identity.ts';
 import type { HostStore } from '../../node/store.ts';
 import type { Settings } from '../../node/settings.ts';
 import type { NumberRouteSettings } from '../../node/settings-schema.ts';
 import type { SipListenError } from '../../node/sip-addresses.ts';
-import { createSipTransports, type StunHandler } from '../../node/sip-transports.ts';
+import {
+  createSipTransports,
+  type SipTransports,
+  type StunHandler,
+} from '../../node/sip-transports.ts';
 import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
 import type { Flow, SipTransportName } from '../../ports/flow.ts';
 import type { Trace } from '../../ports/trace.ts';
@@ -29,6 +34,7 @@ import { turnServiceKind } from '../../usages/turn/kind.ts';
 import { bindingAnswer } from '../../wire/stun/binding-answer.ts';
 import { CommandError } from '../command.ts';
 import { keepConfiguration } from './configuration-keeper.ts';
+import { createDrachtioFront, edgeHosts, isEdgeFlow } from './drachtio-front.ts';
 import { createHome } from './home.ts';
 import { loadMembership, saveNodeIdentity, type Membership } from './membership.ts';
 import { createNodeRenewal } from './node-renewal.ts';
@@ -36,7 +42,7 @@ import { createOverlayRole } from './overlay-role.ts';
 import { addressFacing, isSpecific, ownHosts } from './own-addresses.ts';
 import { openBoxStore, type Platform } from './platform.ts';
 import { sipTls, sipTlsFiles, watchSipTls } from './sip-certificates.ts';
-import { portSetting, sipListeners } from './sip-listeners.ts';
+import { edgePolicies, portSetting, sipListeners } from './sip-listeners.ts';
 import { lookupForAdmin } from './lookup.ts';
 import { sipSettings } from './sip-settings.ts';
 
@@ -120,10 +126,13 @@ async function assemble(parts: {
 
   const hosts = ownHosts(
     [settings.sip.address, ...settings.sip.listeners.map((listener) => listener.address)],
-    settings.sip.aliases,
+    [...settings.sip.aliases, ...edgeHosts(settings)],
   );
   const listeners = await sipListeners(settings, dir, hosts);
-  const policies = new Map(listeners.map((listener) => [listener.name, listener.policy]));
+  const policies = new Map([
+    ...listeners.map((listener) => [listener.name, listener.policy] as const),
+    ...edgePolicies(settings),
+  ]);
   const transports = createSipTransports({
     listeners,
     events: {
@@ -133,6 +142,12 @@ async function assemble(parts: {
     trace,
     createFramer: createStreamFramer,
     stun: stunAnswers(trace),
+  });
+  const front = await createDrachtioFront(settings, {
+    nodeKey,
+    nowMs: () => clock.monotonicMs(),
+    trace,
+    events: { message: (flow, bytes) => adapter.receive(flow, bytes) },
   });
   const load = createLoadMeter(trace);
   parts.undo.push(() => {
@@ -155,17 +170,20 @@ async function assemble(parts: {
     store,
     accounts: follower.accounts,
     identityFor: (aor) => follower.identityFor(aor),
-    opener: transports.opener,
+    opener: front === undefined ? transports.opener : withEdge(transports.opener, front),
     ownHosts: () => hosts,
-    ownPorts: () => new Set(listeners.map((listener) => listener.port)),
-    advertised,
+    ownPorts: () => new Set([...listeners.map(({ port }) => port), ...(front?.ports() ?? [])]),
+    // Between a drachtio server and this box, the hop's own address counts.
+    advertised: (flow) => (isEdgeFlow(flow) ? undefined : advertised(flow)),
     overloaded,
     outside: {
       resolver: createDnsResolver(settings.sip.dnsServers, trace),
-      transports: outgoingTransports(listeners),
+      transports: outgoingTransports(front === undefined ? listeners : [{ transport: 'udp' }]),
       trunks: settings.sip.trunks,
       numberRoutes: settings.sip.numberRoutes.map((route) => numberRoute(route, settings.domain)),
-      loopback: listeners.every(({ address }) => /^(?:127\.|::1$)/.test(address)),
+      loopback:
+        front === undefined &&
+        listeners.every(({ address }) => /^(?:127\.|::1$)/.test(address)),
     },
     timers: { tryingMs },
     listener: (name) => policies.get(name) ?? { algorithms: ['MD5'], role: 'proxy' },
@@ -249,10 +267,7 @@ async function assemble(parts: {
   return {
     overlay,
     async start() {
-      await transports.start().catch((error: unknown) => {
-        const { message, listener } = error as SipListenError;
-        throw new CommandError(`${message} (setting ${portSetting(listener)})`);
-      });
+      await startListening(transports, front);
       unwatchCertificates = watchSipTls({
         files: sipTlsFiles(settings, dir),
         load: async () => await sipTls(settings, dir, hosts),
@@ -285,6 +300,7 @@ async function assemble(parts: {
       userPublisher?.stop();
       home.stopRefresh();
       await new Promise<void>((resolve) => adapter.stop({ retire: false }, resolve));
+      await front?.close();
       await transports.close();
       await overlayRole.stop();
       await follower.stop();
@@ -293,12 +309,27 @@ async function assemble(parts: {
     status: () => ({
       nodeId: overlay.nodeId,
       ring: ringOf(overlay.snapshot()),
+      ...(front === undefined ? {} : { drachtio: front.state }),
       ...statusOf(adapter, follower, overlay.snapshot()),
     }),
     ring: () => ringOf(overlay.snapshot()),
     lookup: async (aor) => await lookupForAdmin(adapter, clock, aor),
     users: home.users,
   };
+}
+
+/** The drachtio server's hop last: its server may send at once. */
+async function startListening(
+  transports: SipTransports,
+  front: DrachtioEdge | undefined,
+): Promise<void> {
+  try {
+    await transports.start();
+    await front?.start();
+  } catch (error) {
+    const { message, listener } = error as SipListenError;
+    throw new CommandError(`${message} (setting ${portSetting(listener)})`);
+  }
 }
 
 /** Users of the domain may be named without it. */

@@ -1,4 +1,6 @@
 /** The SIP listeners a box serves, from its settings. */
+import { hopListener } from '../../node/edge/drachtio-edge.ts';
+import { edgeListener } from '../../node/edge/edge-flows.ts';
 import type { Settings } from '../../node/settings.ts';
 import type { ListenerSettings } from '../../node/settings-schema.ts';
 import type { SipListener } from '../../node/sip-transports.ts';
@@ -9,7 +11,7 @@ export interface ConfiguredListener extends SipListener {
   readonly policy: ListenerPolicy;
 }
 
-/** Default listeners by address and ports, then those listed. */
+/** Default listeners by address and ports (none where a drachtio server stands in front), then those listed. */
 export async function sipListeners(
   settings: Settings,
   dir: string,
@@ -23,7 +25,8 @@ export async function sipListeners(
     { name: 'ws', transport: 'ws', address, port: wsPort },
     { name: 'wss', transport: 'wss', address, port: wssPort },
   ];
-  const all = [...defaults.filter((listener) => listener.port !== 0), ...listed];
+  const own = settings.sip.edge === 'embedded' ? defaults : [];
+  const all = [...own.filter((listener) => listener.port !== 0), ...listed];
   const isSecure = (listener: ListenerSettings): boolean =>
     listener.transport === 'tls' || listener.transport === 'wss';
   const tls = all.some(isSecure) ? await sipTls(settings, dir, hosts) : undefined;
@@ -41,6 +44,17 @@ export async function sipListeners(
   }));
 }
 
+/** Policies of phones that come by way of a drachtio server, by listener name; none without one. */
+export function edgePolicies(settings: Settings): [string, ListenerPolicy][] {
+  const { digest, edge, outsideCalls } = settings.sip;
+  if (edge !== 'drachtio') return [];
+  const policy = { algorithms: digest, role: 'proxy', acceptsOutsideCalls: outsideCalls } as const;
+  return (['udp', 'tcp', 'tls', 'ws', 'wss'] as const).map((transport) => [
+    edgeListener(transport),
+    policy,
+  ]);
+}
+
 /** The setting that gives the port of a listener. */
 export function portSetting(listener: string): string {
   const ofDefaults: Readonly<Record<string, string>> = {
@@ -49,6 +63,7 @@ export function portSetting(listener: string): string {
     tls: 'sip.tlsPort',
     ws: 'sip.wsPort',
     wss: 'sip.wssPort',
+    [hopListener]: 'sip.drachtio.listen',
   };
   return ofDefaults[listener] ?? 'sip.listeners';
 }
