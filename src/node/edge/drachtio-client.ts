@@ -51,6 +51,8 @@ export interface DrachtioState {
 /** Those that a drachtio server hands over outside dialogs. */
 const methods = 'invite register message options info notify subscribe publish'.split(' ');
 
+const secretRefused = 'the drachtio server refused the secret';
+
 export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
   const { seals, trace } = deps;
   const server = hostPort({ address: deps.host, port: deps.port });
@@ -75,7 +77,7 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
   function connected(problem: unknown, endpoints?: unknown, version?: unknown): void {
     if (stopped) return;
     if (problem instanceof Error) {
-      lost('the drachtio server refused the secret');
+      lost(secretRefused);
       return;
     }
     const listed = readEndpoints(String(endpoints ?? ''));
@@ -173,7 +175,8 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
         lost(error.message);
       }) as never);
       srf.on('close', (() => {
-        lost('connection closed');
+        // Which it does after a refusal.
+        if (state.problem !== secretRefused) lost('connection closed');
       }) as never);
       srf.connect({
         host: deps.host,
