@@ -15,6 +15,7 @@ import type {
   SipTransports,
   SipTransportsOptions,
 } from '../../src/node/sip-transports.ts';
+import { parseMessage } from '../../src/sip/message/message.ts';
 import { createStreamFramer } from '../../src/sip/message/stream-framer.ts';
 
 const message = 'OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r\n\r\nbody';
@@ -296,4 +297,51 @@ test('[S7118-4.1-01] [S7118-4.2-01] [S7118-4.2-02] SIP over WebSocket', async (t
   assert.deepEqual(replies[3], { text: 'MESSAGE \xff', binary: true });
   socket.close();
   await until(() => server.closed.length === 1);
+});
+
+test('[S7118-5-01] one message in each WebSocket message, of the length of that', async (t) => {
+  const server = await serve(t, { transport: 'ws' });
+  const socket = new WebSocket(`ws://127.0.0.1:${String(server.port)}/`, 'sip');
+  await once(socket, 'open');
+  const headers =
+    'Via: SIP/2.0/WS a.invalid;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\nMax-Forwards: 70\r\n';
+  socket.send(`MESSAGE sip:a@b SIP/2.0\r\n${headers}\r\nall of this is the body`);
+  socket.send(`MESSAGE sip:a@b SIP/2.0\r\n${headers}Content-Length: 0\r\n\r\n${message}`);
+  await until(() => server.messages.length === 2);
+  const bodies = server.messages.map(({ text }) => {
+    const parsed = parseMessage(Buffer.from(text, 'latin1'));
+    return parsed.ok ? Buffer.from(parsed.value.body).toString() : parsed.error.reason;
+  });
+  assert.deepEqual(bodies, ['all of this is the body', '']);
+  assert.ok(server.messages[0]?.flow.reliable, 'so the timers of reliable transports apply');
+  socket.close();
+});
+
+test('[S5923-9.3-01] a connection is shared by requests for one served name only, and "alias" changes nothing on TCP', async (t) => {
+  const identity = selfSigned();
+  const server = await serve(t, { transport: 'tls', tls: identity });
+  const client = await serve(
+    t,
+    { transport: 'tls', tls: identity },
+    { tlsClient: { ca: identity.cert } },
+  );
+  const place = { transport: 'tls', address: '127.0.0.1', port: server.port } as const;
+  const first = await open(client.transports, { ...place, host: 'sip.example' });
+  const again = await open(client.transports, { ...place, host: 'sip.example' });
+  assert.ok(first.ok && again.ok && first.value === again.value);
+  // The other name is no name of that server: an own connection is tried, and refused.
+  assert.ok(!(await open(client.transports, { ...place, host: 'other.example' })).ok);
+
+  const plain = await serve(t);
+  const socket = await connect(t, plain.port);
+  socket.write(
+    'OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:5998;alias;branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n',
+  );
+  await until(() => plain.messages.length === 1);
+  const outcome = await open(plain.transports, {
+    transport: 'tcp',
+    address: '127.0.0.1',
+    port: 5998,
+  });
+  assert.ok(!outcome.ok);
 });

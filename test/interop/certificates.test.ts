@@ -45,6 +45,34 @@ describe('certificates from files', () => {
     assert.match(await shown(5061, lab.domain), /lab\.example/);
   });
 
+  /** The answer to a REGISTER from a phone on TLS without a certificate. */
+  async function answerTo(lines: readonly string[]): Promise<string> {
+    const socket = tls.connect({
+      ...{ host: '127.0.0.11', port: 5061, servername: 'phones.example' },
+      rejectUnauthorized: false,
+    });
+    await once(socket, 'secureConnect');
+    socket.write([...lines, 'Content-Length: 0', '', ''].join('\r\n'));
+    const [bytes] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return bytes.toString('latin1');
+  }
+
+  const register = [
+    'REGISTER sip:lab.example SIP/2.0',
+    'Via: SIP/2.0/TLS 127.0.0.1:5999;branch=z9hG4bK1',
+    'From: <sip:alice@lab.example>;tag=1',
+    'To: <sip:alice@lab.example>',
+    'Call-ID: certificates',
+    'CSeq: 1 REGISTER',
+    'Contact: <sip:alice@127.0.0.1:5999;transport=tls>',
+    'Max-Forwards: 70',
+  ];
+
+  test('[S5922-7.4-01] TLS alone authenticates no phone', async () => {
+    assert.match(await answerTo(register), /^SIP\/2\.0 401 /);
+  });
+
   test('are replaced while the box serves; what does not fit is refused and told', async () => {
     install('second');
     await until(

@@ -39,9 +39,9 @@ import { createHome } from './home.ts';
 import { loadMembership, saveNodeIdentity, type Membership } from './membership.ts';
 import { createNodeRenewal } from './node-renewal.ts';
 import { createOverlayRole } from './overlay-role.ts';
-import { addressFacing, isSpecific, ownHosts } from './own-addresses.ts';
+import { ownHosts, shownAddress } from './own-addresses.ts';
 import { openBoxStore, type Platform } from './platform.ts';
-import { sipTls, sipTlsFiles, watchSipTls } from './sip-certificates.ts';
+import { certifiedName, sipTls, sipTlsFiles, watchSipTls } from './sip-certificates.ts';
 import { edgePolicies, portSetting, sipListeners } from './sip-listeners.ts';
 import { lookupForAdmin } from './lookup.ts';
 import { sipSettings } from './sip-settings.ts';
@@ -129,6 +129,8 @@ async function assemble(parts: {
     [...settings.sip.aliases, ...edgeHosts(settings)],
   );
   const listeners = await sipListeners(settings, dir, hosts);
+  const secureName = certifiedName(settings, listeners.find(({ tls }) => tls !== undefined)?.tls);
+  if (secureName !== undefined && !hosts.includes(secureName)) hosts.push(secureName);
   const policies = new Map([
     ...listeners.map((listener) => [listener.name, listener.policy] as const),
     ...edgePolicies(settings),
@@ -174,7 +176,7 @@ async function assemble(parts: {
     ownHosts: () => hosts,
     ownPorts: () => new Set([...listeners.map(({ port }) => port), ...(front?.ports() ?? [])]),
     // Between a drachtio server and this box, the hop's own address counts.
-    advertised: (flow) => (isEdgeFlow(flow) ? undefined : advertised(flow)),
+    advertised: (flow) => (isEdgeFlow(flow) ? undefined : shownAddress(flow, secureName)),
     overloaded,
     outside: {
       resolver: createDnsResolver(settings.sip.dnsServers, trace),
@@ -358,12 +360,6 @@ function stunAnswers(trace: Trace): StunHandler {
     answered.add();
     reply(answer);
   };
-}
-
-/** A flow on a wildcard listener shows the address that faces the phone. */
-function advertised(flow: Flow): { host: string; port: number } | undefined {
-  if (isSpecific(flow.local.address)) return undefined;
-  return { host: addressFacing(flow.remote.address), port: flow.local.port };
 }
 
 function ringOf(snapshot: OverlaySnapshot): object {

@@ -1,6 +1,7 @@
 /** Addresses of this machine: which ones stand for the box, and which one to show to a given phone. */
 import { networkInterfaces, hostname } from 'node:os';
 import { BlockList, isIPv6 } from 'node:net';
+import type { Flow } from '../../ports/flow.ts';
 
 /** Addresses of the machine, outward ones first, loopback last. */
 export function machineAddresses(): string[] {
@@ -25,7 +26,7 @@ export function ownHosts(listening: readonly string[], aliases: readonly string[
 }
 
 /** The machine's address on the network of the remote one, else its first outward address. */
-export function addressFacing(remote: string): string {
+function addressFacing(remote: string): string {
   const family = isIPv6(remote) ? 'IPv6' : 'IPv4';
   const entries = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
@@ -38,6 +39,19 @@ export function addressFacing(remote: string): string {
   }
   const outward = entries.find((entry) => !entry.internal) ?? entries[0];
   return outward?.address ?? (family === 'IPv6' ? '::1' : '127.0.0.1');
+}
+
+/**
+ * What a phone is told to send to: on a secure flow a name that has a certificate (RFC 5922 §7.5), on a
+ * wildcard listener the address that faces it; `undefined` when that is the flow's own address.
+ */
+export function shownAddress(
+  flow: Pick<Flow, 'secure' | 'local' | 'remote'>,
+  secureName: string | undefined,
+): { host: string; port: number } | undefined {
+  if (flow.secure && secureName !== undefined) return { host: secureName, port: flow.local.port };
+  if (isSpecific(flow.local.address)) return undefined;
+  return { host: addressFacing(flow.remote.address), port: flow.local.port };
 }
 
 function byFamily(a: string, b: string): number {

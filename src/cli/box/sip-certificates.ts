@@ -6,6 +6,7 @@ import { createServerCertificate } from '../../node/authority-certificate.ts';
 import { writeFileAtomically } from '../../node/files.ts';
 import { generatePrivateKey, loadPrivateKey, savePrivateKey } from '../../node/keys.ts';
 import type { Settings } from '../../node/settings.ts';
+import { sipIdentities } from '../../node/sip-identities.ts';
 import { createTlsContexts, type SipCertificate, type SipTls } from '../../node/sip-tls.ts';
 import { createRoot } from '../../node/x509.ts';
 import type { Trace } from '../../ports/trace.ts';
@@ -26,6 +27,17 @@ export async function sipTls(
 ): Promise<SipTls> {
   const own = await ownCertificate(settings, dir, hosts);
   return withFiles(settings, dir, own);
+}
+
+/**
+ * How secure listeners name the box in Record-Route and Via, for phones that check certificates
+ * (RFC 5922 §7.5): the first name of the operator's first certificate. Without one the box's own
+ * certificate holds its addresses, and no name is needed.
+ */
+export function certifiedName(settings: Settings, tls: SipTls | undefined): string | undefined {
+  if (settings.sip.certificates.length === 0 || tls === undefined) return undefined;
+  const { raw } = new X509Certificate(tls.cert);
+  return sipIdentities(new Uint8Array(raw)).find((name) => !name.includes('*'));
 }
 
 /** Files that change what {@link sipTls} gives. */

@@ -26,7 +26,7 @@ export async function sipListeners(
     { name: 'wss', transport: 'wss', address, port: wssPort },
   ];
   const own = settings.sip.edge === 'embedded' ? defaults : [];
-  const all = [...own.filter((listener) => listener.port !== 0), ...listed];
+  const all = withTcp([...own.filter((listener) => listener.port !== 0), ...listed]);
   const isSecure = (listener: ListenerSettings): boolean =>
     listener.transport === 'tls' || listener.transport === 'wss';
   const tls = all.some(isSecure) ? await sipTls(settings, dir, hosts) : undefined;
@@ -53,6 +53,18 @@ export function edgePolicies(settings: Settings): [string, ListenerPolicy][] {
     edgeListener(transport),
     policy,
   ]);
+}
+
+/** Where UDP is served TCP is too (RFC 3261 §18.2.1): large requests and their answers need it. */
+function withTcp(listeners: readonly ListenerSettings[]): readonly ListenerSettings[] {
+  return listeners.flatMap((listener) => {
+    const has = listeners.some(
+      ({ transport, address, port }) =>
+        transport === 'tcp' && address === listener.address && port === listener.port,
+    );
+    if (listener.transport !== 'udp' || has) return [listener];
+    return [listener, { ...listener, name: `${listener.name}-tcp`, transport: 'tcp' }];
+  });
 }
 
 /** The setting that gives the port of a listener. */
