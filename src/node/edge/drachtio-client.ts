@@ -51,6 +51,9 @@ export interface DrachtioState {
 /** Those that a drachtio server hands over outside dialogs. */
 const methods = 'invite register message options info notify subscribe publish'.split(' ');
 
+/** Characters; the seal of a request holds it. */
+const longestUri = 2048;
+
 const secretRefused = 'the drachtio server refused the secret';
 
 export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
@@ -74,14 +77,14 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
     trace.log('error', 'drachtio-unreachable', { server, problem });
   }
 
-  function connected(problem: unknown, endpoints?: unknown, version?: unknown): void {
+  function connected(problem: Error | null, endpoints = '', version: string | null = ''): void {
     if (stopped) return;
-    if (problem instanceof Error) {
+    if (problem !== null) {
       lost(secretRefused);
       return;
     }
-    const listed = readEndpoints(String(endpoints ?? ''));
-    state = { connected: true, version: String(version ?? ''), endpoints: listed };
+    const listed = readEndpoints(endpoints);
+    state = { connected: true, version: version ?? '', endpoints: listed };
     trace.log('info', 'drachtio-connected', { server, version: state.version });
   }
 
@@ -93,7 +96,7 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
       else if (!/^[^|]*\|sip\|/.test(frame.slice(0, 200))) library(socket, frame);
     } catch (error) {
       broken.add();
-      trace.log('warn', 'drachtio-frame', { error: (error as Error).message });
+      trace.log('debug', 'drachtio-frame', { error: (error as Error).message });
     }
   }
 
@@ -126,7 +129,7 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
       (answer) => {
         if (answer[0] === 'OK') return;
         failed.add();
-        trace.log('warn', 'drachtio-relay', { to: way.side, method, problem: answer[1] });
+        trace.log('debug', 'drachtio-relay', { to: way.side, method, problem: answer[1] });
       },
     );
   }
@@ -150,7 +153,8 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
     return phone === undefined ? undefined : { side: 'phone', uri: phoneUri(phone), headers: {} };
   }
 
-  function toCore(head: sip.SipHead, phone: PhonePlace): Way {
+  function toCore(head: sip.SipHead, phone: PhonePlace): Way | undefined {
+    if (sip.uriOf(head).length > longestUri) return undefined;
     const arrival = {
       phone,
       uri: sip.uriOf(head),
@@ -170,14 +174,14 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
     },
     start() {
       for (const method of methods) srf.use(method, () => undefined);
-      srf.on('connect', connected as never);
-      srf.on('error', ((error: Error) => {
+      srf.on('connect', connected);
+      srf.on('error', (error: Error) => {
         lost(error.message);
-      }) as never);
-      srf.on('close', (() => {
+      });
+      srf.on('close', () => {
         // Which it does after a refusal.
         if (state.problem !== secretRefused) lost('connection closed');
-      }) as never);
+      });
       srf.connect({
         host: deps.host,
         port: deps.port,

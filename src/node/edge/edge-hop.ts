@@ -255,9 +255,14 @@ function leadsTo(uri: string, { remote, transport }: Flow): boolean {
   );
 }
 
+/** `` when there is none; a copy, lest what remembers it keep the whole message alive. */
 function topBranch(head: sip.SipHead): string {
-  return sip.paramOf(sip.listOf(head, 'via')[0] ?? '', 'branch') ?? '';
+  const branch = sip.paramOf(sip.listOf(head, 'via')[0] ?? '', 'branch') ?? '';
+  return branch.length > longestBranch ? '' : Buffer.from(branch, 'latin1').toString('latin1');
 }
+
+/** Those of a drachtio server and of the core are far shorter. */
+const longestBranch = 200;
 
 function isDialogMaker(head: sip.SipHead): boolean {
   const [, method = ''] = (sip.valueOf(head, 'cseq') ?? '').split(/\s+/);
