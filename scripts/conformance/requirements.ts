@@ -1,6 +1,7 @@
 /** The tables of requirements, and which of their ids tests cover. */
 export const levels = ['MUST', 'SHOULD', 'FACT', 'MAY'] as const;
 const citation = /\[([RS]\d+-[A-Za-z0-9.]+-\d+)\]/g;
+const quotedId = /'([RS]\d+-[A-Za-z0-9.]+-\d+)'/g;
 
 export type Level = (typeof levels)[number];
 
@@ -55,6 +56,13 @@ export function readExceptions(text: string): Map<string, string> {
 /** Ids in square brackets. */
 export function citations(text: string): string[] {
   return [...text.matchAll(citation)].map((match) => match[1] ?? '');
+}
+
+/** As {@link citations}, for the text of a test file: names may be made from a table of ids. */
+export function citationsInFile(text: string): string[] {
+  if (!text.includes('[${')) return citations(text);
+  const quoted = [...text.matchAll(quotedId)].map((match) => match[1] ?? '');
+  return [...citations(text), ...quoted];
 }
 
 /** Ids cited by at least one test that passed and by none that failed. */

@@ -162,7 +162,7 @@ test('[S3261-17.1.2.2-02] a non-INVITE absorbs repeats of its final response for
   assert.equal(world.layer.size, 0);
 });
 
-test('[S3261-9.1-01] [S3261-9.1-02] [S3261-9.1-03] CANCEL waits for a provisional response and copies the INVITE', () => {
+test('[S3261-17.1.3-01] [S3261-9.1-01] [S3261-9.1-02] [S3261-9.1-03] CANCEL waits for a provisional response and copies the INVITE', () => {
   const world = createWorld();
   const flow = world.flow('udp');
   const { transaction, responses } = startClient(world, flow, 'INVITE', [
@@ -186,7 +186,7 @@ test('[S3261-9.1-01] [S3261-9.1-02] [S3261-9.1-03] CANCEL waits for a provisiona
   assert.deepEqual(cancel.rows('Route'), invite.rows('Route'));
   assert.equal(cancel.header('Reason'), 'SIP;cause=200');
   assert.ok(!cancel.has('Require') && !cancel.has('Proxy-Require'));
-  // [S3261-17.1.3-01]: same branch, told apart by the CSeq method.
+  // The same branch: told apart by the CSeq method.
   world.receive(flow, createResponse(cancel, 200, undefined, { toTag: 'b' }));
   world.receive(flow, createResponse(invite, 487, undefined, { toTag: 'b' }));
   assert.deepEqual(
