@@ -54,13 +54,21 @@ interface Pending {
 }
 
 export async function createFakeDrachtio(
-  options: { readonly secret?: string; readonly adminPort?: number } = {},
+  options: {
+    readonly secret?: string;
+    readonly adminPort?: number;
+    readonly shared?: boolean;
+  } = {},
 ): Promise<FakeDrachtio> {
   const hopSocket = dgram.createSocket('udp4');
-  const phoneSocket = dgram.createSocket('udp4');
+  // Like most servers, with one address for everybody; or one for the hop alone.
+  const phoneSocket = options.shared === true ? hopSocket : dgram.createSocket('udp4');
   hopSocket.bind(0, '127.0.0.1');
-  phoneSocket.bind(0, '127.0.0.1');
-  await Promise.all([once(hopSocket, 'listening'), once(phoneSocket, 'listening')]);
+  await once(hopSocket, 'listening');
+  if (phoneSocket !== hopSocket) {
+    phoneSocket.bind(0, '127.0.0.1');
+    await once(phoneSocket, 'listening');
+  }
   const connections = new Map<string, Socket>();
   const streams = createServer((socket) => {
     const source = { transport: 'tcp', host: '127.0.0.1', port: socket.remotePort ?? 0 };
@@ -83,7 +91,7 @@ export async function createFakeDrachtio(
   const toPhones: string[] = [];
   const toCore: string[] = [];
   const answers: string[] = [];
-  /** The hop is used towards whoever sent on it first: the core. */
+  /** Where the application had a sealed request relayed to: the other end of the hop. */
   let core: Place | undefined;
 
   const admin = await createDrachtioAdmin({
@@ -111,17 +119,14 @@ export async function createFakeDrachtio(
 
   // --- transports -----------------------------------------------------------------------------
 
-  hopSocket.on('message', (bytes, remote) => {
-    core = { transport: 'udp', host: remote.address, port: remote.port };
-    receive(bytes.toString('latin1'), core, hop);
-  });
-  phoneSocket.on('message', (bytes, remote) => {
-    receive(
-      bytes.toString('latin1'),
-      { transport: 'udp', host: remote.address, port: remote.port },
-      udp,
-    );
-  });
+  for (const [socket, local] of new Map([
+    [hopSocket, hop],
+    [phoneSocket, udp],
+  ])) {
+    socket.on('message', (bytes, { address, port }) => {
+      receive(bytes.toString('latin1'), { transport: 'udp', host: address, port }, local);
+    });
+  }
 
   /** The address that messages to that place leave from. */
   function localFor(place: Place): Place {
@@ -138,7 +143,8 @@ export async function createFakeDrachtio(
       toPhones.push(text);
       socket.write(text, 'latin1');
     } else if (place.transport === 'udp') {
-      (local === hop ? toCore : toPhones).push(text);
+      const isCore = core !== undefined && keyOf(core) === keyOf(place);
+      (isCore ? toCore : toPhones).push(text);
       (local === hop ? hopSocket : phoneSocket).send(
         Buffer.from(text, 'latin1'),
         place.port,
@@ -225,7 +231,6 @@ export async function createFakeDrachtio(
       const colon = line.indexOf(':');
       request.headers.push([line.slice(0, colon), line.slice(colon + 1).trim()]);
     }
-    // The destination is where the server opens its own hop, before anything came from there.
     if (place.transport === 'udp' && headersOf(request, 'X-Chordial-Edge').length > 0)
       core ??= place;
     const sentBy = localFor(place);
@@ -362,7 +367,7 @@ export async function createFakeDrachtio(
       for (const socket of connections.values()) socket.destroy();
       streams.close();
       hopSocket.close();
-      phoneSocket.close();
+      if (phoneSocket !== hopSocket) phoneSocket.close();
     },
   };
 }
