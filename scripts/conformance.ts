@@ -70,7 +70,7 @@ export function conformance(covered: ReadonlySet<string>): Conformance {
   return { reports, exceptions, strangers };
 }
 
-const help = `Usage: npm run conformance -- [--json] [--cached] [--markdown | --check]
+const help = `Usage: npm run conformance -- [--json] [--cached] [--markdown [--check]]
 
 Counts the numbered requirements of test/conformance whose tests passed. Runs the tests that cite
 requirements when a source is newer than the last run; about five minutes.
@@ -78,7 +78,7 @@ requirements when a source is newer than the last run; about five minutes.
   --json      one line of JSON: totals and uncovered ids by table and level
   --cached    take the last run as it is
   --markdown  write docs/conformance.md from the citations
-  --check     tell whether that page is in step
+  --check     with --markdown: only tell whether that page is in step
 
 Example: npm run conformance -- --cached --json`;
 

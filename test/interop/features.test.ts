@@ -1,10 +1,14 @@
 /** What people do with desk phones beside plain calls, with the phones at different boxes. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { after, before, beforeEach, afterEach, describe, test } from 'node:test';
 import { mediaFlows, startPhone, type Phone, type PhoneOptions } from './support/baresip.ts';
 import { startLab, type Lab } from './support/lab.ts';
 import { without } from './support/tools.ts';
-import { until } from './support/wait.ts';
+import { startUdpPhone } from './support/udp-phone.ts';
+import { sleep, until } from './support/wait.ts';
 
 describe('features of desk phones', { skip: without('baresip') }, () => {
   let lab: Lab;
@@ -35,6 +39,19 @@ describe('features of desk phones', { skip: without('baresip') }, () => {
   }
 
   const aor = (user: string): string => `sip:${user}@${lab.domain}`;
+
+  /** A rule of forwarding, in force on every box within two seconds. */
+  async function rule(user: string, ...words: readonly string[]): Promise<void> {
+    const dir = join(lab.dir, 'authority');
+    const child = spawn(
+      process.execPath,
+      ['src/main.ts', 'user', 'forward', user, ...words, '--dir', dir],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
+    );
+    const [status] = (await once(child, 'exit')) as [number];
+    assert.equal(status, 0);
+    await sleep(2000);
+  }
 
   async function establish(caller: Phone, callee: Phone): Promise<void> {
     caller.forget();
@@ -93,6 +110,49 @@ describe('features of desk phones', { skip: without('baresip') }, () => {
       () => /NOTIFY sip:alice[\s\S]*<basic>open<\/basic>|NOTIFY sip:[\s\S]*pidf/.test(alice.log()),
       8000,
     );
+  });
+
+  test('nobody answers: after the time the user set, the call goes on to another', async () => {
+    await rule('bob', '--no-answer', 'carol', '--after', '2');
+    try {
+      const alice = await phone('alice', 1);
+      const bob = await phone('bob', 2);
+      const carol = await phone('carol', 3, { answer: 'auto' });
+      alice.forget();
+      alice.command('dial', aor('bob'));
+      await bob.event('CALL_INCOMING');
+      await carol.event('CALL_ESTABLISHED');
+      await alice.event('CALL_ESTABLISHED');
+      await bob.event('CALL_CLOSED');
+      await mediaFlows(carol);
+      assert.match(carol.log(), /^(Diversion|History-Info): .*bob/m);
+      carol.command('hangup');
+      await alice.event('CALL_CLOSED');
+    } finally {
+      await rule('bob', '--no-answer', 'off');
+    }
+  });
+
+  test('a phone answers 302: the call goes where it says', async () => {
+    const bob = await startUdpPhone({
+      ...{ user: 'bob', password: 'bobpw', domain: lab.domain },
+      ...{ address: '127.0.0.61', box: '127.0.0.12' },
+      answer: { status: '302 Moved Temporarily', rows: [`Contact: <${aor('carol')}>`] },
+    });
+    try {
+      assert.equal(await bob.register(), 200);
+      const alice = await phone('alice', 1);
+      const carol = await phone('carol', 3, { answer: 'auto' });
+      alice.forget();
+      alice.command('dial', aor('bob'));
+      await alice.event('CALL_ESTABLISHED');
+      await mediaFlows(carol);
+      assert.ok(bob.requests.some((text) => text.startsWith('INVITE')));
+      alice.command('hangup');
+      await carol.event('CALL_CLOSED');
+    } finally {
+      bob.close();
+    }
   });
 
   test('two phones of one user ring; the one that loses stops', async () => {

@@ -17,6 +17,8 @@ export async function startUdpPhone(options: {
   readonly domain: string;
   readonly address: string;
   readonly box: string;
+  /** Final answer to INVITE, with further header rows; default 486. */
+  readonly answer?: { readonly status: string; readonly rows?: readonly string[] };
 }): Promise<UdpPhone> {
   const { user, password, domain, address, box } = options;
   const socket = createSocket('udp4');
@@ -41,8 +43,16 @@ export async function startUdpPhone(options: {
       .split('\r\n')
       .filter((line) => /^(Via|From|Call-ID|CSeq|Record-Route):/i.test(line));
     const to = /^To: *(.*)$/im.exec(text)?.[1] ?? '';
-    const status = text.startsWith('INVITE') ? '486 Busy Here' : '200 OK';
-    send([`SIP/2.0 ${status}`, ...kept, `To: ${to};tag=phone`, 'Content-Length: 0']);
+    const answer = text.startsWith('INVITE')
+      ? (options.answer ?? { status: '486 Busy Here' })
+      : { status: '200 OK' };
+    send([
+      `SIP/2.0 ${answer.status}`,
+      ...kept,
+      `To: ${to};tag=phone`,
+      ...(answer.rows ?? []),
+      'Content-Length: 0',
+    ]);
   });
 
   async function transact(headers: readonly string[]): Promise<string> {
