@@ -15,7 +15,7 @@ import {
   until,
   wholeCall,
 } from '../support/edge-box.ts';
-import { type EdgePhone, createEdgePhone } from '../support/edge-phone.ts';
+import { type EdgePhone, createEdgePhone, digest } from '../support/edge-phone.ts';
 import { header, headersOf, writeLines } from '../support/sip-lines.ts';
 
 const secret = 'a-secret-nobody-shows';
@@ -48,7 +48,10 @@ async function phone(name: string, by: 'udp' | 'tcp'): Promise<EdgePhone> {
 }
 
 async function pair(): Promise<{ alice: EdgePhone; bob: EdgePhone }> {
-  for (const one of phones) one.close();
+  for (const one of phones) {
+    await one.register(passwordOf(one.name), 0);
+    one.close();
+  }
   phones = [];
   const alice = await phone('alice', 'udp');
   const bob = await phone('bob', 'tcp');
@@ -103,6 +106,41 @@ test('the routes of one phone are not shown to the other', async () => {
 test('CANCEL stops the ringing phone, and the caller gets 487', async () => {
   const { alice, bob } = await pair();
   await cancelledCall(alice, bob);
+});
+
+test('two phones of one user ring; the one that does not answer is cancelled', async () => {
+  const { alice, bob } = await pair();
+  const second = await phone('bob', 'udp');
+  await second.register(passwordOf('bob'));
+  await invite(alice, 'bob');
+  const [first, other] = [await bob.next('INVITE'), await second.next('INVITE')];
+  bob.respond(first, '180 Ringing');
+  second.respond(other, '180 Ringing');
+  await alice.next('SIP/2.0 180');
+  bob.respond(first, '200 OK');
+  await alice.next('SIP/2.0 200');
+  const stopped = await second.next('CANCEL');
+  second.respond(stopped, '200 OK');
+  second.respond(other, '487 Request Terminated');
+  await second.next('ACK');
+  assert.ok(!bob.inbox.some(({ start }) => start.startsWith('CANCEL')));
+});
+
+test('a phone with the server as outbound proxy, and one that names the server instead of the domain', async () => {
+  const { alice, bob } = await pair();
+  const own = `127.0.0.1:${String(drachtio.udp.port)}`;
+  const uri = `sip:bob@${own}`;
+  const routes = [`<sip:${own};lr>`];
+  alice.send(alice.request('INVITE', uri, { routes, callId: 'proxy' }));
+  const challenge = await alice.next('SIP/2.0 407');
+  const who = { name: 'alice', password: passwordOf('alice'), method: 'INVITE', uri };
+  const credentials = digest(header(challenge, 'Proxy-Authenticate') ?? '', who);
+  const headers: [string, string][] = [['Proxy-Authorization', credentials]];
+  alice.send(alice.request('INVITE', uri, { routes, callId: 'proxy', cseq: 2, headers }));
+  const incoming = await bob.next('INVITE');
+  assert.equal(incoming.start, `INVITE ${bob.contact} SIP/2.0`);
+  bob.respond(incoming, '603 Decline');
+  await alice.next('SIP/2.0 603');
 });
 
 test('a busy callee: 486 comes back once, and both hops are acknowledged', async () => {

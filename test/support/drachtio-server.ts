@@ -11,6 +11,7 @@ import { type DrachtioAdmin, type ProxyCommand, createDrachtioAdmin } from './dr
 import {
   type Place,
   type SipLines,
+  createCutter,
   header,
   headersOf,
   param,
@@ -73,7 +74,10 @@ export async function createFakeDrachtio(
   const streams = createServer((socket) => {
     const source = { transport: 'tcp', host: '127.0.0.1', port: socket.remotePort ?? 0 };
     connections.set(keyOf(source), socket);
-    socket.on('data', (bytes) => receive(bytes.toString('latin1'), source, tcp));
+    socket.on(
+      'data',
+      createCutter((text) => receive(text, source, tcp)),
+    );
     socket.on('error', () => socket.destroy());
     socket.on('close', () => connections.delete(keyOf(source)));
   });

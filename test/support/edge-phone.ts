@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import {
   type Place,
   type SipLines,
+  createCutter,
   header,
   headersOf,
   param,
@@ -24,7 +25,7 @@ export interface EdgePhone {
   /** A request outside or inside a dialog. */
   request(method: string, uri: string, more?: Partial<RequestParts>): SipLines;
   /** 200 to a REGISTER, after the challenge. */
-  register(password: string): Promise<SipLines>;
+  register(password: string, expiresS?: number): Promise<SipLines>;
   respond(request: SipLines, status: string, more?: readonly [string, string][]): void;
   close(): void;
 }
@@ -66,15 +67,7 @@ export async function createEdgePhone(options: {
     const socket = connect({ host: server.host, port: server.port });
     await once(socket, 'connect');
     port = socket.localPort ?? 0;
-    let buffered = '';
-    socket.on('data', (bytes) => {
-      buffered += bytes.toString('latin1');
-      for (let end = buffered.indexOf('\r\n\r\n'); end >= 0; end = buffered.indexOf('\r\n\r\n')) {
-        const length = Number(/^content-length:\s*(\d+)/im.exec(buffered.slice(0, end))?.[1] ?? 0);
-        received(buffered.slice(0, end + 4 + length));
-        buffered = buffered.slice(end + 4 + length);
-      }
-    });
+    socket.on('data', createCutter(received));
     socket.on('error', () => socket.destroy());
     transmit = (text) => socket.write(text, 'latin1');
     close = () => socket.destroy();
@@ -140,11 +133,11 @@ export async function createEdgePhone(options: {
     next,
     inbox,
     request,
-    async register(password) {
+    async register(password, expiresS = 300) {
       const callId = randomBytes(8).toString('hex');
       const uri = `sip:${domain}`;
       const to = `<sip:${name}@${domain}>`;
-      const expires: [string, string] = ['Expires', '300'];
+      const expires: [string, string] = ['Expires', String(expiresS)];
       send(request('REGISTER', uri, { callId, to, headers: [expires] }));
       const challenge = header(await next('SIP/2.0 401'), 'WWW-Authenticate') ?? '';
       const authorization: [string, string] = [

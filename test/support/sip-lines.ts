@@ -15,6 +15,21 @@ export function readLines(text: string): SipLines {
   return { start, headers, body: text.slice(end + 4) };
 }
 
+/** Cuts a stream into whole messages by Content-Length. */
+export function createCutter(message: (text: string) => void): (bytes: Buffer) => void {
+  let buffered = '';
+  return (bytes) => {
+    buffered += bytes.toString('latin1');
+    for (let end = buffered.indexOf('\r\n\r\n'); end >= 0; end = buffered.indexOf('\r\n\r\n')) {
+      const length = /^content-length:\s*(\d+)/im.exec(buffered.slice(0, end))?.[1] ?? '0';
+      const whole = end + 4 + Number(length);
+      if (buffered.length < whole) return;
+      message(buffered.slice(0, whole));
+      buffered = buffered.slice(whole);
+    }
+  };
+}
+
 export function writeLines({ start, headers, body }: SipLines): string {
   return [start, ...headers.map(([name, value]) => `${name}: ${value}`), '', body].join('\r\n');
 }
