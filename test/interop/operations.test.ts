@@ -41,7 +41,11 @@ describe('one box', () => {
       ['level.yaml', 'log:\n  level: noisy\n', [/log\.level/, /noisy/, /debug/]],
       ['bool.json', '{"authority":{"enabled":"perhaps"}}', [/authority\.enabled/, /perhaps/]],
       ['group.yaml', 'sip: 5060\n', [/sip/, /5060/]],
-      ['digest.yaml', 'sip:\n  digest: [SHA-1]\n', [/sip\.digest/, /SHA-1/, /MD5, SHA-256 and SHA-512-256/]],
+      [
+        'digest.yaml',
+        'sip:\n  digest: [SHA-1]\n',
+        [/sip\.digest/, /SHA-1/, /MD5, SHA-256 and SHA-512-256/],
+      ],
       ['unknown.yaml', 'sip:\n  prot: 5060\n', [/unknown setting "sip\.prot"/]],
       ['broken.yaml', 'sip: [\n', [/broken\.yaml/]],
       ['broken.json', '{"sip":', [/broken\.json/]],
