@@ -54,6 +54,7 @@ const methods = 'invite register message options info notify subscribe publish'.
 /** Characters; the seal of a request holds it. */
 const longestUri = 2048;
 
+const starting = 'starting';
 const secretRefused = 'the drachtio server refused the secret';
 
 export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
@@ -68,7 +69,7 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
   const broken = trace.counter('sip_edge_frame_failures_total');
   const srf = new deps.Srf();
   let agent: DrachtioAgent | undefined;
-  let state: DrachtioState = { connected: false, version: '', endpoints: [], problem: 'starting' };
+  let state: DrachtioState = { connected: false, version: '', endpoints: [], problem: starting };
   let stopped = false;
 
   function lost(problem: string): void {
@@ -179,8 +180,8 @@ export function createDrachtioClient(deps: DrachtioClientDeps): DrachtioClient {
         lost(error.message);
       });
       srf.on('close', () => {
-        // Which it does after a refusal.
-        if (state.problem !== secretRefused) lost('connection closed');
+        // What was said of an attempt that failed tells more.
+        if (state.connected || state.problem === starting) lost('connection closed');
       });
       srf.connect({
         host: deps.host,
