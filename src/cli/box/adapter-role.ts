@@ -21,7 +21,7 @@ import {
   type StunHandler,
 } from '../../node/sip-transports.ts';
 import type { OverlayPeer, OverlaySnapshot } from '../../overlay/peer-api.ts';
-import type { Flow, SipTransportName } from '../../ports/flow.ts';
+import type { SipTransportName } from '../../ports/flow.ts';
 import type { Trace } from '../../ports/trace.ts';
 import { createStreamFramer } from '../../sip/message/stream-framer.ts';
 import { createKindRegistry } from '../../storage/kinds.ts';
@@ -184,8 +184,7 @@ async function assemble(parts: {
       trunks: settings.sip.trunks,
       numberRoutes: settings.sip.numberRoutes.map((route) => numberRoute(route, settings.domain)),
       loopback:
-        front === undefined &&
-        listeners.every(({ address }) => /^(?:127\.|::1$)/.test(address)),
+        front === undefined && listeners.every(({ address }) => /^(?:127\.|::1$)/.test(address)),
     },
     timers: { tryingMs },
     listener: (name) => policies.get(name) ?? { algorithms: ['MD5'], role: 'proxy' },
