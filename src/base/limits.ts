@@ -36,6 +36,11 @@ export const limits = {
      */
     datagramQueueMessages: 64,
     datagramQueueMs: 5000,
+    /**
+     * No more are taken while the first one has waited longer: the way there and the way back
+     * together have to be shorter than the time to an end-to-end retransmission (RFC 6940 §6.2.1).
+     */
+    datagramWaitMs: 1000,
     /** A link that stopped acknowledging is kept this long after its RTO (RFC 6940 §6.6.5). */
     suspectKeptMs: 30_000,
     /** Time for an Error_Message_Too_Large before the link closes itself. */

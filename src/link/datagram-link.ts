@@ -36,6 +36,7 @@ const rememberedSends = 32;
 
 interface Waiting {
   readonly message: Uint8Array;
+  readonly sinceMs: number;
   done: ((acknowledged: boolean) => void) | undefined;
 }
 
@@ -147,11 +148,18 @@ export function createDatagramLink(dependencies: DatagramLinkDependencies): Link
     else timer = clock.after('link-gap', waitMs, sendFirst);
   }
 
-  /** Where messages wait for each other, a long queue only delays what others could carry. */
+  /**
+   * Where messages wait for each other, a long queue only delays what others could carry. One whose
+   * first has waited long is not a burst but more than the link can carry: were requests to wait in
+   * it until their senders send them again, the copies would keep it full for ever.
+   */
   function hasRoom(length: number): boolean {
     const { unacknowledgedMessages, bufferedBytes, datagramQueueMessages, datagramQueueMs } =
       limits.link;
     if (queue.length >= unacknowledgedMessages || queuedBytes + length > bufferedBytes)
+      return false;
+    const [first] = queue;
+    if (first !== undefined && clock.monotonicMs() - first.sinceMs > limits.link.datagramWaitMs)
       return false;
     if (queue.length < datagramQueueMessages) return true;
     return rto.rttMs !== undefined && queue.length * (rto.rttMs + gapMs) < datagramQueueMs;
@@ -238,7 +246,11 @@ export function createDatagramLink(dependencies: DatagramLinkDependencies): Link
         return false;
       }
       queuedBytes += length;
-      queue.push({ message: rest.length === 0 ? message : concatBytes([message, rest]), done });
+      queue.push({
+        message: rest.length === 0 ? message : concatBytes([message, rest]),
+        sinceMs: clock.monotonicMs(),
+        done,
+      });
       count.sent.add();
       schedule();
       return true;

@@ -245,6 +245,23 @@ test('a fast path may hold a longer queue, a slow one not', () => {
   assert.equal(room(300), limits.link.datagramQueueMessages);
 });
 
+test('a queue that does not drain takes nothing more, and takes it again once it has drained', () => {
+  const { link, clock, ack, copies } = scene({ stunRttMs: 300 });
+  for (let i = 0; i < 10; i++) assert.ok(link.send(ascii(String(i))));
+  const drainOne = (): void => {
+    clock.advance(300);
+    ack(copies.at(-1)?.sequence ?? 0);
+    clock.advance(10);
+  };
+  for (let i = 0; i < 3; i++) drainOne();
+  assert.ok(link.send(ascii('a')), 'the first has waited for 930 ms');
+  drainOne();
+  assert.equal(link.send(ascii('b')), false, 'for 1240 ms');
+  while (link.unacknowledged > 0) drainOne();
+  assert.deepEqual(copies.map(({ text }) => text).slice(-2), ['9', 'a']);
+  assert.ok(link.send(ascii('c')));
+});
+
 test('[R6940-6.6.6-01] without ICE there is nothing but frames on the link, and silence when idle', () => {
   const { send, ack, clock, copies, acks, connection } = scene();
   send('a');
