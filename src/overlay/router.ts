@@ -132,7 +132,7 @@ export function createRouter(dependencies: RouterDependencies): Router {
   /** A header that is well-formed but for its version. */
   function refuseVersion(entry: LinkEntry, bytes: Uint8Array): void {
     if (bytes.length < fixedHeaderLength || bytes[versionOffset] === protocolVersion) return;
-    const copy = bytes.slice();
+    const copy = new Uint8Array(bytes);
     copy[versionOffset] = protocolVersion;
     const decoded = attempt(() => decodeHeader(copy));
     if (decoded.ok) refuseHeader(entry, copy, decoded.value);
@@ -263,7 +263,7 @@ export function createRouter(dependencies: RouterDependencies): Router {
 function decodeHeaderOnly(prefix: Uint8Array): DecodedHeader {
   const reader = new Reader(prefix, listLengthsOffset);
   const length = fixedHeaderLength + reader.u16() + reader.u16() + reader.u16();
-  const header = new Reader(prefix).take(length).slice();
+  const header = new Uint8Array(new Reader(prefix).take(length));
   new DataView(header.buffer).setUint32(lengthOffset, length);
   return decodeHeader(header);
 }
