@@ -68,7 +68,6 @@ interface Pending {
   readonly onAnswer: (() => void) | undefined;
   /** Who may connect; empty until the answer to a request for a Resource-ID tells. */
   expected: readonly NodeId[];
-  answered: boolean;
   /** Our end of the path, with ICE. */
   path: PreparedPath | undefined;
   /** A connection came whose certificate names somebody else. */
@@ -118,7 +117,6 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
       done,
       onAnswer: answered,
       expected: expectedPeers(destination),
-      answered: false,
       path: undefined,
       mismatch: false,
       cancelRequest: () => undefined,
@@ -166,7 +164,6 @@ export function createAppAttacher(dependencies: AppAttachDependencies): AppAttac
       finish(attempt, failure(publicError(localError('invalid', 'malformed AppAttachAns'))));
       return;
     }
-    attempt.answered = true;
     attempt.onAnswer?.();
     if (attempt.expected.length === 0) attempt.expected = [outcome.value.signer.nodeId];
     for (const held of parked) {

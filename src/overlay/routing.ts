@@ -37,16 +37,6 @@ export interface RoutingDependencies {
 
 export function createRouting(dependencies: RoutingDependencies): Routing {
   const { self, link } = dependencies;
-  const wildcards = new Map<number, NodeId>();
-
-  function isWildcard(nodeId: NodeId): boolean {
-    let wildcard = wildcards.get(nodeId.length);
-    if (wildcard === undefined) {
-      wildcard = 'f'.repeat(nodeId.length) as NodeId;
-      if (wildcards.size < 8) wildcards.set(nodeId.length, wildcard);
-    }
-    return nodeId === wildcard;
-  }
 
   function decide(message: RoutedMessage, tried: ReadonlySet<NodeId> | undefined): Decision {
     let list = message.header.destinationList;
@@ -69,7 +59,7 @@ export function createRouting(dependencies: RoutingDependencies): Routing {
             }
             continue;
           }
-          if (isWildcard(nodeId)) return { kind: 'deliver', at: self };
+          if (wildcard.test(nodeId)) return { kind: 'deliver', at: self };
           const rest = i === 0 ? list : list.slice(i);
           if (rest.length > 1 && skipsDeadHop(message, nodeId, tried)) continue;
           return towardsNode(message, nodeId, rest, tried);
@@ -183,6 +173,8 @@ export function createRouting(dependencies: RoutingDependencies): Routing {
   return { decide };
 }
 
+/** Whatever their length (§6.3.2.2). */
+const wildcard = /^f+$/;
 const noNodes: ReadonlySet<NodeId> = new Set();
 
 function drop(reason: string): Decision {

@@ -77,7 +77,7 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
       return;
     }
     const generation = request.generation ?? 0n;
-    attemptStore(request, kind, { number: 1, afterMs: 0, generation }, done);
+    attemptStore(request, kind, { number: 1, afterMs: -Infinity, generation }, done);
   }
 
   function attemptStore(
@@ -107,7 +107,7 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
           identity: request.identity,
         },
         (outcome) => {
-          if (outcome.ok) done(stored(request, outcome.value, signed));
+          if (outcome.ok) done(stored(request, outcome.value, signed, storageTimeMs));
           else storeFailed(request, kind, attempt, storageTimeMs, outcome.error, done);
         },
       );
@@ -150,15 +150,14 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
     { resource, kind }: StoreRequest,
     response: Response,
     signed: readonly StoredData[],
+    storageTimeMs: number,
   ): Outcome<StoreResult, OverlayError> {
     const answer = tryDecode(storeAnsOf(dependencies.nodeIdLength()), response.body);
     const part = answer.ok
       ? answer.value.kindResponses.find((item) => item.kind === kind)
       : undefined;
     if (part === undefined) return failure(malformed());
-    let storageTimeMs = 0;
-    for (const { storageTime, lifetime, value } of signed) {
-      storageTimeMs = Number(storageTime);
+    for (const { lifetime, value } of signed) {
       places.saw(placeName(resource, kind, value), storageTimeMs, lifetime);
     }
     return success({
@@ -192,7 +191,7 @@ export function createStorageClient(dependencies: StorageClientDependencies): St
     fetch(slotsOf(request), (outcome) => {
       const values = outcome.ok ? outcome.value.values : [];
       const there = values.filter((value) => request.values.some((own) => isSamePlace(own, value)));
-      const newestMs = Math.max(0, ...there.map((value) => value.storageTimeMs));
+      const newestMs = Math.max(...there.map((value) => value.storageTimeMs));
       if (isOld) {
         const afterMs = Math.max(attempt.afterMs, newestMs) + 1;
         attemptStore(request, kind, { ...attempt, number, afterMs }, done);

@@ -150,8 +150,7 @@ export function createStorageService(dependencies: StorageServiceDependencies): 
       }
     },
     dropResources(keep) {
-      const dropped = [...storage.resources()].filter((resource) => !keep(resource));
-      if (dropped.length > 0) storage.drop(dropped);
+      storage.drop([...storage.resources()].filter((resource) => !keep(resource)));
     },
   };
 }

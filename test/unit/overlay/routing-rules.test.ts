@@ -109,6 +109,37 @@ test('what ends at this node or at an identity it hosts is delivered there', () 
   assert.deepEqual(world.excluded, [], 'a link needs no topology');
 });
 
+test('a list of which nothing is used up goes on as it is', () => {
+  const { routing } = scene({ links: [b], next: towards(b) });
+  for (const list of [[node(b), node(c)], [node(d)], [place], [place, node(c)]]) {
+    const decision = routing.decide(message(list), undefined);
+    assert.equal(decision.kind === 'forward' && decision.destinations, list);
+  }
+  const used = routing.decide(message([node(self), node(hosted), place, node(c)]), undefined);
+  assert.deepEqual(used.kind === 'forward' && used.destinations, [place, node(c)]);
+});
+
+test('what is no wildcard, whatever it begins or ends with, is looked for', () => {
+  const world = scene();
+  const f31 = 'f'.repeat(31);
+  for (const nodeId of [`${f31}e`, `e${f31}`, '', 'f'.repeat(16) + 'g'.repeat(16)]) {
+    assert.equal(decided(world, message([node(nodeId as NodeId)])), 'drop no-next-hop');
+  }
+});
+
+test('an id that stands for a path is unpacked when the whole list stays within the bound', () => {
+  const most = limits.destinationListEntries;
+  const path = (length: number) =>
+    Array.from({ length }, (_, i) => node(i === 0 ? b : numbered(i)));
+  for (const [length, shownAs] of [
+    [most - 2, 'to b'],
+    [most - 1, 'drop unknown-opaque-id'],
+  ] as const) {
+    const world = scene({ links: [b], expands: path(length) });
+    assert.ok(decided(world, message([opaque(1), node(d)])).startsWith(shownAs));
+  }
+});
+
 test('opaque ids: those of ours are unpacked once, the last may be accepted, the rest is dropped', () => {
   const unpacked = scene({ links: [b, c], expands: [node(b), node(c)] });
   assert.equal(decided(unpacked, message([opaque(1), node(d)])), 'to b: b c d');
