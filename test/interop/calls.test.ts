@@ -61,7 +61,8 @@ describe('a lab of three boxes', { skip: without('baresip', 'sipp') }, () => {
       ] as const) {
         const seen = hops(who);
         assert.ok(seen.length > 10, 'the trace shows the signalling');
-        for (const hop of seen) assert.ok(hop.includes(`${box}:5060`), `${hop} goes past ${box}`);
+        // What is too large for a datagram comes from the box by TCP, from any port.
+        for (const hop of seen) assert.ok(hop.includes(`${box}:`), `${hop} goes past ${box}`);
       }
 
       await alice.quit();

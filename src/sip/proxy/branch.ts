@@ -45,6 +45,8 @@ export interface Branch {
 const afterCancelMs = 32_000;
 
 const datagramsOnlyMs = 600_000;
+/** A phone behind a packet filter that answers nothing must not make its caller wait. */
+const connectionWaitMs = 500;
 
 /** Starts at once; `callbacks` may be called inside this call. */
 export function startBranch(
@@ -96,16 +98,26 @@ export function startBranch(
   /** By TCP to the same place; by UDP after all where nobody takes the connection. */
   function sendLarge(way: ProxyTarget, datagrams: Flow): void {
     let waiting = true;
+    const wait = clock.after('sip-large-request', connectionWaitMs, () => {
+      settle(undefined);
+    });
     giveUp = () => {
       waiting = false;
+      wait.cancel();
+    };
+    const settle = (stream: Flow | undefined): void => {
+      if (!waiting || over) return;
+      giveUp?.();
+      giveUp = undefined;
+      // Nobody waits a second time for a connection that cannot be made.
+      if (stream === undefined) {
+        deps.datagramsOnly.set(datagrams.id, clock.monotonicMs() + datagramsOnlyMs);
+      }
+      send(way, stream ?? datagrams, undefined);
     };
     const { address, port } = datagrams.remote;
     deps.flows.open({ transport: 'tcp', address, port }, (outcome) => {
-      if (!waiting || over) return;
-      giveUp = undefined;
-      // Nobody waits a second time for a connection that cannot be made.
-      if (!outcome.ok) deps.datagramsOnly.set(datagrams.id, clock.monotonicMs() + datagramsOnlyMs);
-      send(way, outcome.ok ? outcome.value : datagrams, undefined);
+      settle(outcome.ok ? outcome.value : undefined);
     });
   }
 

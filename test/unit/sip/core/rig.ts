@@ -138,6 +138,8 @@ export interface Rig {
   readonly flows: FlowOpener;
   readonly deps: SipServerDeps;
   phone(address: string, transport?: SipTransportName, listener?: string, port?: number): FakePhone;
+  /** From now on attempts to connect by TCP are never answered. */
+  silentConnections(): void;
 }
 
 export interface FakePhone {
@@ -161,8 +163,10 @@ export function createRig(
   const store = createMemoryStore();
   const prng = createPrng('sip');
   const byId = new Map<string, FakeFlow>();
+  let silent = false;
   const flows: FlowOpener = {
     open(target, done) {
+      if (silent && target.transport === 'tcp') return;
       const found = [...byId.values()].find(
         (f) =>
           f.remote.address === target.address &&
@@ -275,7 +279,10 @@ export function createRig(
     return fake;
   }
 
-  return { clock, store, server, location, flows, deps, phone };
+  const silentConnections = (): void => {
+    silent = true;
+  };
+  return { clock, store, server, location, flows, deps, phone, silentConnections };
 }
 
 function firstLine(message: SipRequest | SipResponse): string {

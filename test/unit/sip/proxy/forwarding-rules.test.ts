@@ -430,3 +430,17 @@ test('[S3261-8.3-02] a CANCEL to a redirect server is answered 200', () => {
   assert.equal(alice.response(200).cseq.method, 'CANCEL');
   alice.response(487);
 });
+
+test('a phone whose packet filter says nothing to connections gets a large request in a datagram soon', () => {
+  const rig = createRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  register(bob, 'bob', { contacts: ['<sip:bob@192.0.2.20:5070>'] });
+  const udp = rig.phone('192.0.2.20', 'udp', 'lan', 5070);
+  rig.silentConnections();
+  alice.send(message(alice, { headers: [`X-Fill: ${'x'.repeat(1400)}`] }));
+  rig.clock.advance(499);
+  assert.equal(udp.waiting, 0);
+  rig.clock.advance(1);
+  assert.equal(udp.request('INVITE').via.transport, 'UDP');
+});
