@@ -50,7 +50,8 @@ export function createSimulatedDisk(): SimulatedDisk {
 
 function apply(map: Map<string, Uint8Array>, operations: readonly StoreOperation[]): void {
   for (const operation of operations) {
-    if ('put' in operation) map.set(operation.put, operation.value);
+    // A copy: what is stored may be a view of a large buffer.
+    if ('put' in operation) map.set(operation.put, new Uint8Array(operation.value));
     else map.delete(operation.delete);
   }
 }

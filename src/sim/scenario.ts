@@ -88,8 +88,10 @@ const leastJoining = 100;
 const joinLimitMs = 300_000;
 /** Until the last fingers are found. */
 const quietMs = 30_000;
-/** Long enough for dropping what is not needed and for closing such links. */
+/** After the last change of the ring: long enough for dropping what is not needed and for closing such links. */
 const settleMs = 100_000;
+/** After the last lookup, however long they took. */
+const leastSettleMs = 10_000;
 const lookupGapMs = 5;
 const longestLookupsMs = 40_000;
 
@@ -106,18 +108,22 @@ export function runScenario(options: RunOptions): RunReport {
     latency: options.latency ?? scenario.latency ?? { minimumMs: 0.3, maximumMs: 20 },
   });
   const formedMs = form(ring);
+  let changedMs = world.nowMs;
   progress(`${ring.living().length} peers, tables right ${formedMs} ms after the last start`);
   world.run(quietMs);
   storeValues(ring, Math.max(50, Math.min(1000, options.peers)));
   progress(`${ring.records.all.filter((one) => one.acknowledged).length} values acknowledged`);
   const { lookups: count } = options;
   const own = scenario.disturb(ring, { lookups: count, minutes: options.minutes ?? 30, progress });
-  if (options.scenario !== 'steady') progress('disturbed and healed');
+  if (options.scenario !== 'steady') {
+    changedMs = world.nowMs;
+    progress('disturbed and healed');
+  }
 
   const gapMs = Math.min(lookupGapMs, longestLookupsMs / Math.max(1, count));
   const figures = own ?? makeLookups(ring, { count, gapMs });
   progress(`${count} lookups, ${(figures.success * 100).toFixed(2)} % succeeded`);
-  world.run(settleMs);
+  world.run(Math.max(leastSettleMs, changedMs + settleMs - world.nowMs));
   const verdicts: Record<string, string> = {};
   for (const [name, check] of Object.entries(checkers)) verdicts[name] = check(ring) ?? 'ok';
   verdicts['lookups'] = judge(figures, scenario, options.peers) ?? 'ok';
