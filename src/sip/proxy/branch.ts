@@ -113,7 +113,7 @@ export function startBranch(
       if (stream === undefined) {
         deps.datagramsOnly.set(datagrams.id, clock.monotonicMs() + datagramsOnlyMs);
       }
-      send(way, stream ?? datagrams, undefined);
+      send(way, stream ?? datagrams, undefined, datagrams);
     };
     const { address, port } = datagrams.remote;
     deps.flows.open({ transport: 'tcp', address, port }, (outcome) => {
@@ -121,9 +121,15 @@ export function startBranch(
     });
   }
 
-  function send(way: ProxyTarget, flow: Flow, again: SipRequest | undefined): void {
+  /** `lasting`: the way that later requests of the dialog take, also after a restart. */
+  function send(
+    way: ProxyTarget,
+    flow: Flow,
+    again: SipRequest | undefined,
+    lasting: Flow = flow,
+  ): void {
     const sentBy = hops.via(flow);
-    const request = again ?? buildForward(plan, way, flow, breadth, hops);
+    const request = again ?? buildForward(plan, way, lasting, breadth, hops);
     let answered = false;
     const via =
       plan.viaMark === ''

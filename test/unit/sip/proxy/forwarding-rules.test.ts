@@ -412,6 +412,8 @@ test('[S3261-18.1.1-01] a large request to a phone that takes connections goes b
   alice.response(100);
   const stream = tcp.request('INVITE');
   assert.equal(stream.via.transport, 'TCP');
+  const [recorded = ''] = stream.values('Record-Route');
+  assert.ok(!recorded.includes('transport=tcp'), 'the dialog does not hang on that connection');
   assert.equal(udp.waiting, 0);
   alice.send(message(alice, { callId: 'small' }));
   alice.response(100);
