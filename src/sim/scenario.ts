@@ -107,7 +107,7 @@ export function runScenario(options: RunOptions): RunReport {
     ...options,
     latency: options.latency ?? scenario.latency ?? { minimumMs: 0.3, maximumMs: 20 },
   });
-  const formedMs = form(ring);
+  const formedMs = form(ring, progress);
   let changedMs = world.nowMs;
   progress(`${ring.living().length} peers, tables right ${formedMs} ms after the last start`);
   world.run(quietMs);
@@ -179,11 +179,13 @@ function report(
 }
 
 /** Starts everybody; the time from the last start until all tables were right. */
-function form(ring: SimulatedRing): number {
+function form(ring: SimulatedRing, progress: (line: string) => void): number {
   const { world, peers } = ring;
   const joining = Math.min(peers.length, Math.max(leastJoining, Math.ceil(peers.length / 20)));
   ring.startAll(joinGapMs, peers.length - joining);
+  progress(`${peers.length - joining} peers are a ring, ${joining} join`);
   world.run(joinGapMs * joining);
+  progress('all have started');
   const startedMs = world.nowMs;
   world.runUntil(() => checkRing(ring) === undefined, joinLimitMs, 500);
   return Math.round(world.nowMs - startedMs);
