@@ -1,12 +1,16 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import type { NodeId } from '../../../src/base/ids.ts';
+import { limits } from '../../../src/base/limits.ts';
 import {
   candidatePriority,
   dialInOrder,
   dialTargets,
+  discard,
+  iceOffer,
   isHostCandidate,
   makeOffer,
+  offersIce,
 } from '../../../src/overlay/candidates.ts';
 import { failure, success, type Outcome } from '../../../src/base/outcome.ts';
 import type { SecureConnection } from '../../../src/ports/connection.ts';
@@ -16,6 +20,7 @@ import { encodeToBytes, tryDecode } from '../../../src/wire/codec.ts';
 import { attachReqAns } from '../../../src/wire/reload/attach.ts';
 import { isResponse, returnPath } from '../../../src/overlay/routed-message.ts';
 import { unfragmented, type ForwardingHeader } from '../../../src/wire/reload/header.ts';
+import { connectionOf, notedDialer } from './support/parts.ts';
 
 const random = { u32: () => 1, bytes: (length: number) => new Uint8Array(length) };
 
@@ -172,4 +177,108 @@ test('[R6940-6.5.1.6-01] links without congestion control rank last, whatever th
   assert.ok(candidatePriority('DTLS-UDP-SR', 9) > candidatePriority(77, 0));
   assert.ok(candidatePriority('DTLS-UDP-SR', 0) > candidatePriority('DTLS-UDP-SR', 1));
   assert.ok(candidatePriority('TLS-TCP-FH-NO-ICE', 0) < 2 ** 31);
+});
+
+test('the priority is that of a host candidate, with what the link type and the place leave', () => {
+  const host = 126 * 2 ** 24 + 255;
+  const stream = candidatePriority('TLS-TCP-FH-NO-ICE', 0);
+  assert.equal(stream, host + (2 * 0x4000 + 0x3fff) * 256);
+  assert.equal(candidatePriority('TLS-TCP-FH-NO-ICE', 3), stream - 3 * 256);
+  assert.equal(candidatePriority('DTLS-UDP-SR', 0), host + (0x4000 + 0x3fff) * 256);
+  assert.equal(candidatePriority('DTLS-UDP-SR-NO-ICE', 0), candidatePriority('DTLS-UDP-SR', 0));
+  assert.equal(candidatePriority(77, 0), host + 0x3fff * 256);
+  assert.equal(candidatePriority(77, 0x3fff), host);
+  assert.equal(candidatePriority(77, 0x4000), host);
+});
+
+test('an offer has credentials of its own, numbers its candidates, and keeps to the bound', () => {
+  const most = limits.overlay.candidatesTried;
+  const lengths: number[] = [];
+  const noting = {
+    u32: () => 1,
+    bytes: (length: number) => {
+      lengths.push(length);
+      return new Uint8Array(length).fill(lengths.length);
+    },
+  };
+  const addresses = Array.from({ length: most + 1 }, (_, i) => ({
+    address: '192.0.2.1',
+    port: 100 + i,
+  }));
+  const offer = makeOffer(addresses, 'active', noting);
+  assert.deepEqual([offer.ufrag, offer.password], ['01'.repeat(4), '02'.repeat(16)]);
+  assert.deepEqual(
+    offer.candidates.map(({ type, foundation, priority, overlayLink }) => [
+      type,
+      foundation,
+      priority,
+      overlayLink,
+    ]),
+    Array.from({ length: most }, (_, i) => [
+      'host',
+      String(i + 1),
+      candidatePriority('TLS-TCP-FH-NO-ICE', i),
+      'TLS-TCP-FH-NO-ICE',
+    ]),
+  );
+  assert.deepEqual(offer.candidates[0]?.addrPort, {
+    type: 'ipv4',
+    address: '192.0.2.1',
+    port: 100,
+  });
+  const two = makeOffer(addresses.slice(0, 2), 'active', noting, [
+    'DTLS-UDP-SR-NO-ICE',
+    'TLS-TCP-FH-NO-ICE',
+  ]);
+  assert.deepEqual(
+    two.candidates.map(({ foundation }) => foundation),
+    ['1', '2', '3', '4'],
+  );
+  const tooMany = [...offer.candidates, ...two.candidates];
+  assert.equal(dialTargets(tooMany).length, most);
+  assert.deepEqual(makeOffer([], 'active', noting).candidates, []);
+});
+
+test('ICE is offered where one candidate is for it', () => {
+  const withLink = (...links: IceCandidate['overlayLink'][]) =>
+    offersIce(links.map((overlayLink) => ({ overlayLink }) as IceCandidate));
+  assert.ok(withLink('TLS-TCP-FH-NO-ICE', 'DTLS-UDP-SR'));
+  assert.ok(!withLink('TLS-TCP-FH-NO-ICE', 'DTLS-UDP-SR-NO-ICE'));
+  assert.ok(!withLink());
+  const parameters = { ufrag: 'u', password: 'p', candidates: [] };
+  assert.deepEqual(iceOffer(parameters, 'active'), { ...parameters, role: 'active' });
+});
+
+test('the last reason is told when no address answers, and that there was none', () => {
+  const dialer = notedDialer();
+  const outcomes: Outcome<SecureConnection>[] = [];
+  const targets = [1, 2].map((port) => ({ address: '192.0.2.1', port }));
+  dialInOrder(dialer, targets, (outcome) => outcomes.push(outcome));
+  const [first] = dialer.dials;
+  assert.equal(first?.timeoutMs, limits.overlay.dialTimeoutMs);
+  assert.equal(dialer.dials.length, 1, 'one after the other');
+  first.done(failure('refused'));
+  assert.equal(outcomes.length, 0);
+  dialer.dials[1]?.done(failure('unreachable'));
+  dialInOrder(dialer, [], (outcome) => outcomes.push(outcome));
+  assert.deepEqual(outcomes, [failure('unreachable'), failure('no address')]);
+});
+
+test('what is abandoned stops the dial under way, and no other follows', () => {
+  const dialer = notedDialer();
+  const targets = [1, 2].map((port) => ({ address: '192.0.2.1', port }));
+  const abandon = dialInOrder(dialer, targets, () => assert.fail('must stay silent'));
+  abandon();
+  assert.equal(dialer.dials[0]?.abandoned, true);
+  dialer.dials[0].done(failure('too late'));
+  assert.equal(dialer.dials.length, 1);
+});
+
+test('a connection that nobody wants is closed for the reason, and what it says is ignored', () => {
+  const connection = connectionOf([]);
+  discard(connection, 'not needed');
+  assert.deepEqual(connection.closedFor, ['not needed']);
+  connection.handler?.data(Uint8Array.of(1));
+  connection.handler?.closed('gone');
+  assert.ok(connection.handler);
 });

@@ -10,8 +10,13 @@ import { createIncoming, type IncomingRequest } from '../../../src/overlay/incom
 import type { RoutedMessage } from '../../../src/overlay/routed-message.ts';
 import { decodeExact, encodeToBytes } from '../../../src/wire/codec.ts';
 import { encodeContents, messageContents } from '../../../src/wire/reload/contents.ts';
+import type { Destination } from '../../../src/wire/reload/destination.ts';
 import { errorCodes, errorResponse } from '../../../src/wire/reload/errors.ts';
-import { unfragmented, type ForwardingHeader } from '../../../src/wire/reload/header.ts';
+import {
+  encodeHeader,
+  unfragmented,
+  type ForwardingHeader,
+} from '../../../src/wire/reload/header.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { emptySignature, securityBlock } from '../../../src/wire/reload/security.ts';
 import { createCountingTrace } from '../link/fakes.ts';
@@ -347,4 +352,103 @@ test('fragments that do not fit together are counted; a whole message goes on', 
   world.deliver(piece(0, 10, false));
   world.deliver(piece(5, 12, false));
   assert.equal(world.dropped('fragment-conflict'), 1);
+});
+
+test('fragments of one transaction for different places are put together apart', () => {
+  const world = scene();
+  const to = (last: NodeId, from: number, upTo?: number): void => {
+    const whole = message(1n, {
+      header: {
+        destinationList: [
+          { type: 'node', nodeId: far },
+          { type: 'node', nodeId: last },
+        ],
+      },
+    });
+    world.deliver({
+      ...whole,
+      header: { ...whole.header, fragment: { offset: from, last: upTo === undefined } },
+      body: whole.body.subarray(from, upTo),
+    });
+  };
+  to(self, 0, 10);
+  to(hosted, 10);
+  assert.equal(world.handled.length, 0);
+  to(hosted, 0, 10);
+  assert.equal(world.handled.length, 1);
+  to(self, 10);
+  assert.equal(world.repeated(), 1, 'the other is whole as well');
+});
+
+test('a fragment and an answer are remembered for five times the reliability timer', () => {
+  const lifetimeMs = 5 * testConfig.reliabilityTimerMs;
+  for (const [afterMs, handled] of [
+    [lifetimeMs - 1, 1],
+    [lifetimeMs, 2],
+  ] as const) {
+    const world = scene();
+    world.deliver(message(1n));
+    world.clock.advance(afterMs);
+    world.deliver(message(1n));
+    assert.equal(world.handled.length, handled);
+  }
+  for (const [afterMs, handled] of [
+    [lifetimeMs - 1, 1],
+    [lifetimeMs, 0],
+  ] as const) {
+    const world = scene();
+    const whole = message(1n);
+    const piece = (offset: number, end: number, last: boolean): RoutedMessage => ({
+      ...whole,
+      header: { ...whole.header, fragment: { offset, last } },
+      body: whole.body.subarray(offset, end),
+    });
+    world.deliver(piece(0, 10, false));
+    world.clock.advance(afterMs);
+    world.deliver(piece(10, whole.body.length, true));
+    assert.equal(world.handled.length, handled);
+  }
+});
+
+test('the length of an answer is that on the wire, whatever the way back and the options are', () => {
+  const answer = new Uint8Array(100);
+  const value = new Uint8Array(9);
+  const viaList: Destination[] = [
+    { type: 'opaque', id: new Uint8Array(11) },
+    { type: 'compressed', id: 0x8001 },
+    { type: 'node', nodeId: far },
+  ];
+  const options = [{ type: 3, flags: 4, value }];
+  const contents = encodeContents(messageCodes.pingAns, answer);
+  const open = scene({ handle: (request) => request.answer(answer) });
+  open.deliver(message(1n, { header: { viaList, options } }));
+  const [sent] = open.sent;
+  assert.ok(sent);
+  const body = concatBytes([contents, block]);
+  assert.deepEqual(sent.body, body);
+  const length = encodeHeader(sent.header, body.length).length + body.length;
+  for (const [most, isSent] of [
+    [length, true],
+    [length - 1, false],
+  ] as const) {
+    const world = scene({ handle: (request) => request.answer(answer) });
+    world.deliver(message(1n, { header: { viaList, options, maxResponseLength: most } }));
+    world.clock.advance(0);
+    assert.deepEqual([world.sent.length, world.answered('success')], [1, 1]);
+    assert.equal(world.answered('Error_Response_Too_Large'), isSent ? 0 : 1);
+  }
+});
+
+test('no answer is longer than the overlay lets messages be', () => {
+  const room = testConfig.maxMessageSize - 38 - 18 - 2 - 4 - 4 - block.length;
+  for (const [length, isSent] of [
+    [room, true],
+    [room + 1, false],
+  ] as const) {
+    const world = scene({ handle: (request) => request.answer(new Uint8Array(length)) });
+    world.deliver(message(1n));
+    world.clock.advance(0);
+    assert.equal(world.sent.length, 1);
+    assert.equal(world.answered('Error_Response_Too_Large'), isSent ? 0 : 1);
+  }
 });
