@@ -90,7 +90,8 @@ test('links are listed, known and closed by node; bootstrap and Attach are those
   const found: Outcome<NodeId>[] = [];
   host.discoverBootstrap?.((outcome) => found.push(outcome));
   const options = { sendUpdate: true };
-  host.attach({ nodeId: second }, options, (outcome) => found.push(outcome));
+  const target = { kind: 'node', nodeId: second } as const;
+  host.attach(target, options, (outcome) => found.push(outcome));
   assert.deepEqual(found, [success(first), success(first)]);
-  assert.deepEqual(closed, [[{ nodeId: second }, options]]);
+  assert.deepEqual(closed, [[target, options]]);
 });

@@ -9,6 +9,8 @@ import type {
   SecureConnection,
 } from '../../../../src/ports/connection.ts';
 import type { Random } from '../../../../src/ports/random.ts';
+import type { IceConnection, IceConnector, IceSide } from '../../../../src/link/ice-connector.ts';
+import type { IceParameters, IcePath } from '../../../../src/link/ice/types.ts';
 import type { IncomingRequest } from '../../../../src/overlay/incoming.ts';
 import type { LinkEntry } from '../../../../src/overlay/link-table.ts';
 import {
@@ -18,6 +20,7 @@ import {
   type Transactions,
 } from '../../../../src/overlay/transactions.ts';
 import { emptyBytes } from '../../../../src/base/bytes.ts';
+import { ipAddressPortOf } from '../../../../src/wire/reload/ip-address-port.ts';
 
 /** 32 times the digit. */
 export const idOf = (digit: string): NodeId => digit.repeat(32) as NodeId;
@@ -168,5 +171,78 @@ export function incomingFrom(
     answer: (answer) => void answers.push(answer),
     refuse: (code, info) => void refusals.push({ code, info }),
     ...more,
+  };
+}
+
+export interface NotedPath {
+  readonly side: IceSide;
+  /** The preparing was given up. */
+  cancelled: boolean;
+  abandoned: number;
+  /** What the far end has offered, once that is known. */
+  remote: IceParameters | undefined;
+  prepared(error?: string): void;
+  connected(outcome: Outcome<SecureConnection>): void;
+}
+
+export const icePath: IcePath = {
+  local: { address: '10.0.0.5', port: 7 },
+  remote: { address: '10.0.0.8', port: 8 },
+  relayed: false,
+  reflexive: undefined,
+  rttMs: 20,
+};
+
+/** One host candidate for links by ICE. */
+export function iceParameters(address: string): IceParameters {
+  const candidate = {
+    type: 'host',
+    addrPort: ipAddressPortOf(address, 9),
+    overlayLink: 'DTLS-UDP-SR',
+    foundation: '1',
+    priority: 1,
+    extensions: [],
+  } as const;
+  return { ufrag: 'ufrag', password: 'password', candidates: [candidate] };
+}
+
+export function notedIce(): IceConnector & { readonly paths: NotedPath[] } {
+  const paths: NotedPath[] = [];
+  return {
+    paths,
+    prepare(side, done) {
+      let connected: (outcome: Outcome<IceConnection>) => void = () => undefined;
+      const path: NotedPath = {
+        side,
+        cancelled: false,
+        abandoned: 0,
+        remote: undefined,
+        prepared(error) {
+          if (path.cancelled) return;
+          if (error !== undefined) {
+            done(failure(error));
+            return;
+          }
+          done(
+            success({
+              parameters: iceParameters('10.0.0.5'),
+              connect(remote, made) {
+                path.remote = remote;
+                connected = made;
+              },
+              abandon() {
+                path.abandoned++;
+              },
+            }),
+          );
+        },
+        connected: (outcome) =>
+          connected(outcome.ok ? success({ connection: outcome.value, path: icePath }) : outcome),
+      };
+      paths.push(path);
+      return () => {
+        path.cancelled = true;
+      };
+    },
   };
 }
