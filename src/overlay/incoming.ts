@@ -194,9 +194,10 @@ export function createIncoming(dependencies: IncomingDependencies): Incoming {
     const remembered: { slot?: RememberedRequest } = {};
     const request = incomingRequest(message, payload, signer, certificates, at, remembered);
     const unfit = configMismatch(header, payload.contents.messageCode);
-    if (unfit !== 0) {
-      request.refuse(unfit < 0 ? errorCodes.configTooOld : errorCodes.configTooNew, '');
-      if (unfit < 0) dependencies.peerHasOldConfig(signer.nodeId, returnPath(self, message));
+    if (unfit !== undefined) {
+      request.refuse(unfit, '');
+      if (unfit === errorCodes.configTooOld)
+        dependencies.peerHasOldConfig(signer.nodeId, returnPath(self, message));
       return;
     }
     remembered.slot = memory.note(header.transactionId, payload.security.signature.signatureValue);
@@ -217,15 +218,15 @@ export function createIncoming(dependencies: IncomingDependencies): Incoming {
     } else handler(request);
   }
 
-  /** Below 0: the request's sequence is older than ours; above 0: newer. */
-  function configMismatch(header: ForwardingHeader, messageCode: number): number {
+  /** The error for a request whose sequence is older or newer than ours. */
+  function configMismatch(header: ForwardingHeader, messageCode: number): number | undefined {
     const theirs = header.configurationSequence;
     if (theirs === anyConfigurationSequence) {
-      return messageCode === messageCodes.configUpdateReq ? 0 : 1;
+      return messageCode === messageCodes.configUpdateReq ? undefined : errorCodes.configTooNew;
     }
     const ours = config().sequence;
-    if (theirs === ours) return 0;
-    return isNewerSequence(theirs, ours) ? 1 : -1;
+    if (theirs === ours) return undefined;
+    return isNewerSequence(theirs, ours) ? errorCodes.configTooNew : errorCodes.configTooOld;
   }
 
   function incomingRequest(

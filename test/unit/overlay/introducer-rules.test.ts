@@ -240,6 +240,9 @@ test('it must come in time, and what is over says nothing more', () => {
   assert.equal(connection.closedFor.length, 1);
   connection.handler?.closed('gone');
   assert.deepEqual([errors().length, refused()], [1, 1]);
+  const lost = scene();
+  lost.introduce().connection.handler?.closed('reset');
+  assert.deepEqual([lost.errors(), lost.refused()], [['reset'], 1]);
   const given = scene();
   const { connection: early, abandon } = given.introduce();
   abandon();
