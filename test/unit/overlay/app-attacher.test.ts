@@ -153,7 +153,7 @@ test('a connection for another application, or with a refused certificate, ends 
 });
 
 test('asked for a resource, whoever answers is expected; a connection that is early waits for the answer', () => {
-  const { ask, attacher, notes, outcomes } = scene();
+  const { ask, attacher, notes, outcomes, clock } = scene();
   ask([node(third), place]);
   const [early, foreign] = [connectionOf([other]), connectionOf([third])];
   attacher.accept(sips, foreign);
@@ -162,6 +162,8 @@ test('asked for a resource, whoever answers is expected; a connection that is ea
   notes[0]?.answer(other, bodyOf('active'));
   assert.deepEqual(outcomes, [success({ connection: early, peer: other, application: sips })]);
   assert.deepEqual(foreign.closedFor, []);
+  clock.advance(limits.overlay.connectionWaitMs);
+  assert.deepEqual([foreign.closedFor.length, early.closedFor], [1, []]);
 });
 
 test('a connection that is early waits 8 s at most', () => {

@@ -163,6 +163,12 @@ test('a kept way back comes in behind this node, once', () => {
   assert.equal(decided(world, answer), 'to b: b c');
 });
 
+test('behind an id that was unpacked no kept way back comes in', () => {
+  const world = scene({ links: [b, c], previous: b, expands: [node(self), node(c)] });
+  const answer = message([opaque(1)], { from: d, code: messageCodes.pingAns });
+  assert.equal(decided(world, answer), 'to c: c');
+});
+
 test('a response leaves out hops that have gone; a request does not', () => {
   const world = scene({ links: [c], suspects: [b] });
   const through = [node(b), node(c)];

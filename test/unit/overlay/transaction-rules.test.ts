@@ -340,3 +340,11 @@ test('a new configuration is no reason for a sixth transmission', () => {
   transactions.configChanged();
   assert.equal(sent.length, 5);
 });
+
+test('what is open when the peer stops ends with that reason, at once', () => {
+  const { request, transactions, errors } = scene();
+  request();
+  transactions.close();
+  assert.deepEqual(errors(), [{ code: 0, reason: 'unreachable', text: 'the peer has stopped' }]);
+  assert.equal(transactions.size, 0);
+});
