@@ -48,7 +48,7 @@ import { createPublisher } from './publisher.ts';
 import { publicationStates } from './publication.ts';
 import type { PublicationSnapshot, PublicationState } from './publication.ts';
 import { createResolver } from './resolver.ts';
-import type { TrunkSettings } from './trunk-watch.ts';
+import type { TrunkSettings } from '../ports/trunk.ts';
 import { createTrunks } from './trunks.ts';
 import type { TrunkSnapshot, Trunks } from './trunks.ts';
 import type { ResolverSettings } from './resolver.ts';

@@ -1,4 +1,5 @@
 /** Keeps one trunk in use: registers there where asked to, and asks by OPTIONS whether it is there. */
+import type { TrunkSettings } from '../ports/trunk.ts';
 import { hexEncode } from '../base/text.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Flow } from '../ports/flow.ts';
@@ -9,25 +10,6 @@ import { type SipRequest, type SipResponse, createRequest } from '../sip/message
 import { escapeUser, parseUri } from '../sip/message/uri.ts';
 import type { OpenFlow } from '../sip/proxy/targets.ts';
 import type { ClientCallbacks } from '../sip/transaction/types.ts';
-
-export interface TrunkSettings {
-  readonly name: string;
-  /** Where calls go: `sip:pbx.example`, `sip:192.0.2.7:5060;transport=tcp`. */
-  readonly uri: string;
-  /** Credentials for challenges, and for {@link register}. */
-  readonly user?: string;
-  readonly password?: string;
-  /** Registers there, so that calls come back. */
-  readonly register?: boolean;
-  /** Addresses (IPv4 also `a.b.c.d/n`) that its calls come from; absent: the address of `uri`. */
-  readonly sources?: readonly string[];
-  /** AOR of an account of ours with which it logs in. */
-  readonly account?: string;
-  /** It belongs to the trusted set of RFC 3325. */
-  readonly trusted?: boolean;
-  /** Seconds between OPTIONS; 0 or absent: none. */
-  readonly healthS?: number;
-}
 
 export interface TrunkWatch {
   /** False after a failed OPTIONS or REGISTER, until the next good one. */

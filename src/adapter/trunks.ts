@@ -14,7 +14,8 @@ import { parseUri } from '../sip/message/uri.ts';
 import type { NextHops } from '../sip/proxy/next-hop.ts';
 import type { OpenFlow, ProxyTarget } from '../sip/proxy/targets.ts';
 import { createTrunkWatch } from './trunk-watch.ts';
-import type { TrunkSettings, TrunkWatch, TrunkWatchDeps } from './trunk-watch.ts';
+import type { TrunkSettings } from '../ports/trunk.ts';
+import type { TrunkWatch, TrunkWatchDeps } from './trunk-watch.ts';
 
 export interface Trunks extends TrunkPeers {
   /** Targets for a number, the first trunk that is up first; those that are down last. */

@@ -1,4 +1,5 @@
 /** Every setting of a box: what it means, its type, its default, and the ways to give it. */
+import type { TrunkSettings } from '../ports/trunk.ts';
 import convict from 'convict';
 import { limits } from '../base/limits.ts';
 
@@ -128,19 +129,6 @@ recordsFormat('number-routes', {
   strip: 'number?',
   prepend: 'string?',
 });
-
-/** A PBX or provider as a settings file gives it. */
-export interface TrunkSettings {
-  readonly name: string;
-  readonly uri: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly register?: boolean;
-  readonly sources?: readonly string[];
-  readonly account?: string;
-  readonly trusted?: boolean;
-  readonly healthS?: number;
-}
 
 /** Where telephone numbers lead, as a settings file gives it. */
 export interface NumberRouteSettings {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { failure } from '../../../src/base/outcome.ts';
 import { createNumberRoutes, numberOf } from '../../../src/adapter/number-routes.ts';
 import type { NumberRoute } from '../../../src/adapter/number-routes.ts';
-import type { TrunkSettings } from '../../../src/adapter/trunk-watch.ts';
+import type { TrunkSettings } from '../../../src/ports/trunk.ts';
 import type { Resolver } from '../../../src/ports/resolver.ts';
 import { defaultSipSettings } from '../../../src/sip/core/settings.ts';
 import { parseCredentials, computeHa1, computeResponse } from '../../../src/sip/digest/digest.ts';
