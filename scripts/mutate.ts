@@ -17,6 +17,7 @@ const root = join(import.meta.dirname, '..');
 const usage =
   'usage: npm run mutate -- --folder NAME [--folder NAME …] [--sample N] [--seed S] [--jobs N] [--only TEXT] [--again REPORT] [--json]';
 const bar = 0.85;
+const cache = join(root, 'node_modules/.cache/chordial-mutate');
 
 interface Report {
   readonly folder: string;
@@ -97,7 +98,7 @@ function survivorsOf(path: string): ReadonlySet<string> {
 
 async function mutateFolder(folder: string, copies: readonly WorkingCopy[]): Promise<Report> {
   const [first = fail('no copy')] = copies;
-  const { tests, judge } = await createJudge(first, folder, say);
+  const { tests, judge } = await createJudge(first, folder, cache, say);
   if (tests.length === 0) fail(`no passing test for ${folder}`);
   const all = sources(`src/${folder}`)
     .filter((file) => file.includes(options.only))

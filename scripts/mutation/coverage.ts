@@ -3,11 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-interface Range {
+export interface Range {
   readonly startOffset: number;
   readonly endOffset: number;
   readonly count: number;
 }
+
+/** Ranges by the path of the source. */
+export type Coverage = ReadonlyMap<string, readonly Range[]>;
 
 interface Script {
   readonly url: string;
@@ -15,7 +18,7 @@ interface Script {
 }
 
 /** The ranges of each source below `root`; type stripping keeps offsets as they are. */
-export function readCoverage(folder: string, root: string): Map<string, readonly Range[]> {
+export function readCoverage(folder: string, root: string): Coverage {
   const found = new Map<string, readonly Range[]>();
   for (const name of readdirSync(folder)) {
     const report = JSON.parse(readFileSync(join(folder, name), 'utf8')) as {

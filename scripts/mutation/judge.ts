@@ -3,17 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { testFiles } from '../run-tests.ts';
 import { hasRun, readCoverage } from './coverage.ts';
+import { createObservations, type Observation } from './observations.ts';
 import type { Mutant } from './mutants.ts';
 import type { WorkingCopy } from './working-copy.ts';
 
 /** `killed` by a failing test, `timeout` when the tests no longer end. */
 export type Verdict = 'killed' | 'timeout' | 'survived' | 'not run by any test';
 
-export interface TestFile {
+export interface TestFile extends Observation {
   readonly path: string;
-  /** Processor time of the file alone, coverage included. */
-  readonly usedMs: number;
-  readonly coverage: ReturnType<typeof readCoverage>;
 }
 
 export interface Judge {
@@ -35,29 +33,42 @@ const further: Readonly<Record<string, readonly string[]>> = {
 const leftOut = new Set(['test/sim/scenarios.test.ts']);
 
 /** The first process runs tests of about this many milliseconds, each further one twice as many. */
-const firstBatchMs = 1_500;
+const firstBatchMs = 1_000;
+/** A mutant is asked about until tests of this many milliseconds have not noticed it. */
+const enoughMs = 6_000;
 /** Tests that use more than this and so many times their usual time are taken to be without end. */
-const graceMs = 3_000;
+const graceMs = 2_000;
 const slowdown = 4;
 
 /** Runs each test file alone and unchanged: what it covers, how long it takes. One that fails proves nothing. */
 export async function createJudge(
   copy: WorkingCopy,
   folder: string,
+  cache: string,
   say: (line: string) => void,
 ): Promise<Judge> {
   const folders = [`test/unit/${folder}`, 'test/vectors', ...(further[folder] ?? [])];
+  const observations = createObservations(copy.path, cache);
   const tests: TestFile[] = [];
-  for (const path of folders.flatMap((one) => testFiles(join(copy.path, one)))) {
-    const relative = path.slice(copy.path.length + 1);
-    if (leftOut.has(relative)) continue;
+  for (const file of folders.flatMap((one) => testFiles(join(copy.path, one)))) {
+    const path = file.slice(copy.path.length + 1);
+    if (leftOut.has(path)) continue;
+    const observation = observations.recall(path) ?? (await observe(path));
+    if (observation !== undefined) tests.push({ path, ...observation });
+  }
+
+  async function observe(path: string): Promise<Observation | undefined> {
     const reports = mkdtempSync(join(copy.path, 'coverage-'));
-    const ended = await copy.run([relative], 300_000, reports);
-    if (ended.isPassed) {
-      const coverage = readCoverage(reports, `${copy.path}/`);
-      tests.push({ path: relative, usedMs: ended.usedMs, coverage });
-    } else say(`left out, fails without any change: ${relative}: ${ended.output.slice(0, 400)}`);
-    rmSync(reports, { recursive: true });
+    try {
+      const ended = await copy.run([path], 300_000, reports);
+      if (ended.isPassed) {
+        return observations.keep(path, ended.usedMs, readCoverage(reports, `${copy.path}/`));
+      }
+      say(`left out, fails without any change: ${path}: ${ended.output.slice(0, 400)}`);
+      return undefined;
+    } finally {
+      rmSync(reports, { recursive: true });
+    }
   }
 
   /** Kills by `SOURCE TEST`: what has noticed changes of a source comes first for the next one. */
@@ -67,9 +78,11 @@ export async function createJudge(
     const name = basename(mutant.file, '.ts');
     const likely = ({ path }: TestFile): number =>
       (kills.get(`${mutant.file} ${path}`) ?? 0) + (basename(path) === `${name}.test.ts` ? 1 : 0);
-    return tests
+    const found = tests
       .filter(({ coverage }) => hasRun(coverage.get(mutant.file), mutant.start))
       .sort((a, b) => (1 + likely(b)) / b.usedMs - (1 + likely(a)) / a.usedMs);
+    let sumMs = 0;
+    return found.filter(({ usedMs }, i) => i === 0 || (sumMs += usedMs) <= enoughMs);
   }
 
   return {
