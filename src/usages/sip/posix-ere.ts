@@ -14,7 +14,7 @@ export type Matcher = (text: string) => boolean;
 /** Compiles an expression that must match from the first to the last character of the text (A-26). */
 export function compileEre(pattern: string): Outcome<Matcher> {
   if (pattern.length > limits.usagesSip.patternChars) return failure('pattern too long');
-  const parser = { text: pattern.toLowerCase(), at: 0, states: 0, depth: 0 };
+  const parser = { text: pattern.toLowerCase(), at: 0, depth: 0 };
   const node = parseAlternatives(parser);
   if (typeof node === 'string') return failure(node);
   if (parser.at < parser.text.length) return failure(`unexpected ) at ${parser.at}`);
@@ -131,20 +131,32 @@ function parseInterval(parser: Parser): readonly [number, number] | undefined {
 }
 
 const classes: Readonly<Record<string, (code: number) => boolean>> = {
-  alpha: (c) => (c >= 97 && c <= 122) || (c >= 65 && c <= 90),
-  digit: (c) => c >= 48 && c <= 57,
-  alnum: (c) => (c >= 97 && c <= 122) || (c >= 48 && c <= 57) || (c >= 65 && c <= 90),
-  // Case does not count in domain names, so both classes hold every letter.
-  lower: (c) => c >= 97 && c <= 122,
-  upper: (c) => c >= 97 && c <= 122,
-  xdigit: (c) => (c >= 48 && c <= 57) || (c >= 97 && c <= 102),
+  alpha: isLetter,
+  digit: isDigit,
+  alnum: (c) => isLetter(c) || isDigit(c),
+  lower: isLetter,
+  upper: isLetter,
+  xdigit: (c) => isDigit(c) || (c >= 97 && c <= 102),
   space: (c) => c === 32 || (c >= 9 && c <= 13),
   blank: (c) => c === 32 || c === 9,
-  punct: (c) => c > 32 && c < 127 && !/[a-z0-9]/.test(String.fromCharCode(c)),
-  print: (c) => c >= 32 && c < 127,
-  graph: (c) => c > 32 && c < 127,
+  punct: (c) => isGraphic(c) && !isLetter(c) && !isDigit(c),
+  print: (c) => c === 32 || isGraphic(c),
+  graph: isGraphic,
   cntrl: (c) => c < 32 || c === 127,
 };
+
+/** Case does not count in domain names: patterns and texts are in lower case by now. */
+function isLetter(code: number): boolean {
+  return code >= 97 && code <= 122;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
+}
+
+function isGraphic(code: number): boolean {
+  return code > 32 && code < 127;
+}
 
 /** A bracket expression, §9.3.5; collating elements and equivalence classes of one character only. */
 function parseBracket(parser: Parser): Node | string {
@@ -197,7 +209,22 @@ function bracketCharacter(parser: Parser): number | undefined {
 type Instruction =
   | { readonly op: 'match' | 'begin' | 'end' }
   | { readonly op: 'class'; readonly test: (code: number) => boolean }
-  | { readonly op: 'split'; first: number; second: number };
+  | Split;
+
+/** Goes on at both places at once. */
+interface Split {
+  readonly op: 'split';
+  first: number;
+  second: number;
+}
+
+/** Appends a split that goes on right behind itself, until told otherwise. */
+function pushSplit(program: Instruction[]): Split {
+  const next = program.length + 1;
+  const split: Split = { op: 'split', first: next, second: next };
+  program.push(split);
+  return split;
+}
 
 /** Appends the node's program; false when the bound on its size is reached. */
 function emit(node: Node, program: Instruction[]): boolean {
@@ -222,18 +249,15 @@ function emit(node: Node, program: Instruction[]): boolean {
 }
 
 function emitEither(items: readonly Node[], program: Instruction[]): boolean {
-  const exits: { op: 'split'; first: number; second: number }[] = [];
+  const exits: Split[] = [];
   for (const [index, item] of items.entries()) {
     if (index === items.length - 1) {
       if (!emit(item, program)) return false;
       break;
     }
-    const fork = { op: 'split' as const, first: program.length + 1, second: 0 };
-    program.push(fork);
+    const fork = pushSplit(program);
     if (!emit(item, program)) return false;
-    const exit = { op: 'split' as const, first: 0, second: 0 };
-    program.push(exit);
-    exits.push(exit);
+    exits.push(pushSplit(program));
     fork.second = program.length;
   }
   for (const exit of exits) exit.first = exit.second = program.length;
@@ -244,18 +268,15 @@ function emitRepeat(item: Node, min: number, max: number, program: Instruction[]
   for (let i = 0; i < min; i++) if (!emit(item, program)) return false;
   if (max === Infinity) {
     const start = program.length;
-    const fork = { op: 'split' as const, first: program.length + 1, second: 0 };
-    program.push(fork);
+    const fork = pushSplit(program);
     if (!emit(item, program)) return false;
-    program.push({ op: 'split', first: start, second: program.length + 1 });
+    pushSplit(program).first = start;
     fork.second = program.length;
     return program.length < limits.usagesSip.patternStates;
   }
-  const forks: { op: 'split'; first: number; second: number }[] = [];
+  const forks: Split[] = [];
   for (let i = min; i < max; i++) {
-    const fork = { op: 'split' as const, first: program.length + 1, second: 0 };
-    program.push(fork);
-    forks.push(fork);
+    forks.push(pushSplit(program));
     if (!emit(item, program)) return false;
   }
   for (const fork of forks) fork.second = program.length;

@@ -1,6 +1,5 @@
 import type { Clock } from '../../../src/ports/clock.ts';
 import type { ConnectionHandler, SecureConnection } from '../../../src/ports/connection.ts';
-import type { Trace } from '../../../src/ports/trace.ts';
 
 export interface FakeClock extends Clock {
   /** Moves time on and fires what becomes due, in order. */
@@ -67,23 +66,4 @@ export function createFakeConnection(): FakeConnection {
   return connection;
 }
 
-export interface CountingTrace extends Trace {
-  count(name: string, label?: string): number;
-}
-
-export function createCountingTrace(): CountingTrace {
-  const counts = new Map<string, number>();
-  return {
-    log: () => undefined,
-    gauge: () => undefined,
-    counter(name, labels = {}) {
-      const key = [name, ...Object.values(labels)].join(' ');
-      return {
-        add(by = 1) {
-          counts.set(key, (counts.get(key) ?? 0) + by);
-        },
-      };
-    },
-    count: (name, label) => counts.get(label === undefined ? name : `${name} ${label}`) ?? 0,
-  };
-}
+export { type CountingTrace, createCountingTrace } from '../../support/counting-trace.ts';
