@@ -1,63 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { NodeId } from '../../../../src/base/ids.ts';
 import { idBytes } from '../../../../src/base/ids.ts';
-import type { FetchedValue } from '../../../../src/overlay/api.ts';
-import { silentTrace } from '../../../../src/ports/trace.ts';
-import { createSipLookup } from '../../../../src/usages/sip/lookup.ts';
-import type { Resolution } from '../../../../src/usages/sip/lookup.ts';
-import {
-  encodeRegistration,
-  resourceOfAor,
-  routeTo,
-} from '../../../../src/usages/sip/registration.ts';
+import { resourceOfAor } from '../../../../src/usages/sip/registration.ts';
 import {
   certificate,
   config,
-  createClock,
-  createRing,
   domain,
   fetched,
   nodeId,
   startMs,
 } from '../../adapter/support/world.ts';
+import { bob, createLookupWorld, route, uri } from './support/lookup-world.ts';
 
-function world() {
-  const clock = createClock();
-  const ring = createRing(clock);
-  const lookup = createSipLookup({
-    overlay: ring.member(nodeId(1)),
-    clock,
-    trace: silentTrace,
-    isHosted: (host) => host === domain,
-  });
-  return {
-    clock,
-    ring,
-    lookup,
-    put: (aor: string, values: readonly FetchedValue[]): void => {
-      ring.values.set(
-        resourceOfAor(aor),
-        new Map(values.map((value, index) => [String(index), value])),
-      );
-    },
-    resolve: (aor: string): Resolution => {
-      let result: Resolution | undefined;
-      lookup.resolve(aor, (resolution) => (result = resolution));
-      assert.equal(result, undefined, 'never inside the call');
-      clock.run(100);
-      return result!;
-    },
-  };
-}
-
-const bob = `bob@${domain}`;
-const route = (node: NodeId) => encodeRegistration(routeTo(node, []));
-const uri = (target: string) => encodeRegistration({ type: 'uri', uri: target });
 const key = (byte: number) => nodeId(byte);
 
 test('[R7904-4.2-02] [R7904-4.2-03] step 1 fetches Kind 1 at H(AOR) without keys', () => {
-  const { ring, put, resolve } = world();
+  const { ring, put, resolve } = createLookupWorld();
   put(bob, [fetched(key(0x31), bob, route(nodeId(0xa1)), startMs)]);
   const resolution = resolve(bob);
   assert.deepEqual(ring.log.fetches, [{ resource: resourceOfAor(bob), keys: undefined }]);
@@ -69,7 +27,7 @@ test('[R7904-4.2-02] [R7904-4.2-03] step 1 fetches Kind 1 at H(AOR) without keys
 });
 
 test('[R7904-4.2-04] AOR results are followed, loops end (A-50)', () => {
-  const { ring, put, resolve } = world();
+  const { ring, put, resolve } = createLookupWorld();
   const charlie = `charlie@${domain}`;
   put(bob, [fetched(key(0x31), bob, uri(`sip:${charlie}`), startMs)]);
   put(charlie, [
@@ -86,7 +44,7 @@ test('[R7904-4.2-04] AOR results are followed, loops end (A-50)', () => {
 });
 
 test('[R7904-8.2.1-01] a chain of 100 forwards is cut', () => {
-  const { ring, put, resolve } = world();
+  const { ring, put, resolve } = createLookupWorld();
   for (let i = 0; i < 100; i++) {
     const aor = `u${i}@${domain}`;
     put(aor, [fetched(key(0x31), aor, uri(`u${i + 1}@${domain}`), startMs)]);
@@ -97,7 +55,7 @@ test('[R7904-8.2.1-01] a chain of 100 forwards is cut', () => {
 });
 
 test('a bush of forwards is cut as well', () => {
-  const { ring, put, resolve } = world();
+  const { ring, put, resolve } = createLookupWorld();
   put(
     bob,
     Array.from({ length: 60 }, (_, i) => fetched(key(i + 1), bob, uri(`x${i}@${domain}`), startMs)),
@@ -107,7 +65,7 @@ test('a bush of forwards is cut as well', () => {
 });
 
 test('[R7904-4.2-05] duplicate destination lists are removed, the newest record stays', () => {
-  const { put, resolve } = world();
+  const { put, resolve } = createLookupWorld();
   put(bob, [
     fetched(key(0x31), bob, route(nodeId(0xa1)), startMs - 1000),
     fetched(key(0x32), bob, route(nodeId(0xa1)), startMs - 10),
@@ -124,7 +82,7 @@ test('[R7904-4.2-05] duplicate destination lists are removed, the newest record 
 });
 
 test('a bad, expired, removed or foreign value never hides the others', () => {
-  const { ring, put, resolve } = world();
+  const { ring, put, resolve } = createLookupWorld();
   ring.config = config({ badNodes: [nodeId(0xbb)] });
   const good = route(nodeId(0xa1));
   put(bob, [
@@ -147,7 +105,7 @@ test('a bad, expired, removed or foreign value never hides the others', () => {
 });
 
 test('[R7904-4.2-06] AORs of other domains are handed back', () => {
-  const { ring, put, resolve } = world();
+  const { ring, put, resolve } = createLookupWorld();
   put(bob, [fetched(key(0x31), bob, uri('carol@outside.example'), startMs)]);
   const resolution = resolve(bob);
   assert.deepEqual(resolution.external, ['carol@outside.example']);
@@ -155,7 +113,7 @@ test('[R7904-4.2-06] AORs of other domains are handed back', () => {
 });
 
 test('results are used again for a second, failures and absences never', () => {
-  const { clock, ring, lookup, put, resolve } = world();
+  const { clock, ring, lookup, put, resolve } = createLookupWorld();
   assert.ok(!resolve(bob).found);
   assert.equal(lookup.cached(bob), undefined);
   put(bob, [fetched(key(0x31), bob, route(nodeId(0xa1)), startMs)]);
@@ -172,7 +130,7 @@ test('results are used again for a second, failures and absences never', () => {
 });
 
 test('lookups of one AOR at the same time share one Fetch', () => {
-  const { clock, ring, lookup } = world();
+  const { clock, ring, lookup } = createLookupWorld();
   let answers = 0;
   for (let i = 0; i < 5; i++) lookup.resolve(bob, () => answers++);
   clock.run(10);
