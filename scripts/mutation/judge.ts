@@ -25,7 +25,9 @@ export interface Judge {
 /** Test folders beside test/unit/FOLDER and test/vectors that exercise a folder. */
 const further: Readonly<Record<string, readonly string[]>> = {
   overlay: ['test/sim'],
+  sip: ['test/unit/adapter'],
   topology: ['test/sim'],
+  'usages/sip': ['test/unit/adapter'],
   wire: ['test/unit/trust'],
 };
 
