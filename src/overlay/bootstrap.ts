@@ -54,6 +54,8 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
   const remembered = readRemembered(dependencies.store);
   /** Linked nodes that were dialed as bootstrap nodes, oldest first. */
   const reached = new Set<NodeId>();
+  /** Where linked nodes listen, as far as it is known. */
+  const listensAt = new Map<NodeId, string>();
   const dialing = new Map<string, () => void>();
   let given: readonly TransportAddress[] = [];
   let first = false;
@@ -162,11 +164,16 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     timer = clock.after('bootstrap', delayMs * spread, round);
   }
 
+  /**
+   * A node that is linked already has nothing to tell of another part of the overlay, and a second
+   * connection to it would take the place of a link that works.
+   */
   function isLinkedTo(address: TransportAddress): boolean {
     const key = keyOf(address);
-    for (const entry of links.entries()) {
-      const { connection } = entry.link;
+    for (const { nodeId, link } of links.entries()) {
+      const { connection } = link;
       if (connection.role === 'client' && keyOf(connection.remote) === key) return true;
+      if (listensAt.get(nodeId) === key) return true;
     }
     return false;
   }
@@ -185,14 +192,15 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
         return;
       }
       const added = links.add(outcome.value);
-      if (added.ok) arrived(added.value);
+      if (added.ok) arrived(added.value, key);
       else trace.log('info', 'bootstrap-refused', { address, reason: added.error });
       done?.(added.ok ? success(added.value.nodeId) : added);
     });
     dialing.set(key, abandon);
   }
 
-  function arrived(entry: LinkEntry): void {
+  function arrived(entry: LinkEntry, at: string): void {
+    listensAt.set(entry.nodeId, at);
     reached.delete(entry.nodeId);
     reached.add(entry.nodeId);
     waitMs = limits.overlay.rejoinMinimumMs;
@@ -244,7 +252,9 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
       if (listens) remember(nodeId, connection.remote);
     },
     learned(nodeId, address) {
-      if (links.get(nodeId) !== undefined) remember(nodeId, address);
+      if (links.get(nodeId) === undefined) return;
+      listensAt.set(nodeId, keyOf(address));
+      remember(nodeId, address);
     },
     joined() {
       if (dependencies.store.get(memberKey) !== undefined) return;
@@ -252,6 +262,7 @@ export function createBootstrap(dependencies: BootstrapDependencies): Bootstrap 
     },
     linkDown(nodeId) {
       reached.delete(nodeId);
+      listensAt.delete(nodeId);
       if (running && links.size === 0) schedule(backoff());
     },
   };

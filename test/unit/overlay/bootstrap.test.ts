@@ -348,3 +348,37 @@ test('[R6940-10.7.4.4-01] a discovery dials an address that is not linked yet, e
   dials[3]?.done(failure('refused'));
   assert.deepEqual(found.splice(0), [success(a)], 'the known one, when nobody answers');
 });
+
+test('a discovery leaves out nodes that are linked, whichever side made the link', () => {
+  const { bootstrap, dials, table, clock } = scene();
+  const discover = (): void => bootstrap.discover(() => undefined);
+  bootstrap.start([at(1), at(2)]);
+  for (const { done } of dials) done(failure('refused'));
+  const came = (nodeId: NodeId): SecureConnection =>
+    connectionOf([nodeId], { role: 'server', remote: at(77, 40_000) });
+  for (const [nodeId, host] of [
+    [a, 1],
+    [b, 2],
+    [c, 3],
+  ] as const) {
+    table.set(nodeId, linkEntry(nodeId, { connection: came(nodeId) }));
+    if (nodeId !== b) bootstrap.learned(nodeId, at(host));
+  }
+  discover();
+  assert.deepEqual(
+    dials.slice(2).map(({ target }) => target.address),
+    ['10.0.0.2'],
+  );
+  // The table keeps the link it has, and from now on the address has a name.
+  const held = table.get(b);
+  dials[2]?.done(success(linked(b, 2)));
+  assert.ok(held);
+  table.set(b, held);
+  discover();
+  clock.advance(0);
+  assert.equal(dials.length, 3);
+  table.delete(c);
+  bootstrap.linkDown(c);
+  discover();
+  assert.equal(dials[3]?.target.address, '10.0.0.3');
+});
