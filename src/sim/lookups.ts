@@ -29,9 +29,12 @@ export interface LookupPlan {
   ) => void;
   /** Who asks; absent: any living peer. */
   readonly asks?: () => SimulatedPeer;
+  /** One line now and then about how far they are. */
+  readonly progress?: (line: string) => void;
 }
 
 const limitMs = 120_000;
+const tellEveryMs = 60_000;
 
 /** Looks up random records that are not excused; lookups of peers that die meanwhile do not count. */
 export function makeLookups(ring: SimulatedRing, plan: LookupPlan): LookupFigures {
@@ -61,8 +64,13 @@ export function makeLookups(ring: SimulatedRing, plan: LookupPlan): LookupFigure
     });
   }
   let ended = 0;
+  let toldMs = world.nowMs;
   const isOver = (): boolean => {
     for (const [i, { from, run }] of open) if (from.host.run !== run || !from.alive) open.delete(i);
+    if (world.nowMs - toldMs >= tellEveryMs) {
+      toldMs = world.nowMs;
+      plan.progress?.(`${started} lookups, ${ended} ended: ${found} found, ${first} at first try`);
+    }
     return started === plan.count && open.size === 0;
   };
   world.runUntil(isOver, plan.count * plan.gapMs + limitMs, 500);

@@ -8,7 +8,7 @@ const cyclesDead = 10;
 
 export const churn: Scenario = {
   summary: 'one join and one crash every 3 s, half of the crashes silent, lookups all the time',
-  disturb(ring, { lookups, minutes }) {
+  disturb(ring, { lookups, minutes, progress }) {
     const { world } = ring;
     const cycles = Math.floor((minutes * 60_000) / everyMs);
     for (let i = 0; i < cycles; i++) {
@@ -22,7 +22,7 @@ export const churn: Scenario = {
       });
     }
     const gapMs = (cycles * everyMs) / Math.max(1, lookups);
-    const figures = makeLookups(ring, { count: lookups, gapMs });
+    const figures = makeLookups(ring, { count: lookups, gapMs, progress });
     heal(ring);
     return figures;
   },
