@@ -33,6 +33,7 @@ import { createSipConnections } from '../usages/sip/connections.ts';
 import type { SipConnectionsSnapshot } from '../usages/sip/connections.ts';
 import { createSipLookup } from '../usages/sip/lookup.ts';
 import type { SipLookup } from '../usages/sip/lookup.ts';
+import type { PublicAddress } from '../usages/sip/public-address.ts';
 import { createOverlayHops } from './addressing.ts';
 import { createDomains } from './domains.ts';
 import type { AdapterDomains } from './domains.ts';
@@ -48,6 +49,7 @@ import { createPublisher } from './publisher.ts';
 import { publicationStates } from './publication.ts';
 import type { PublicationSnapshot, PublicationState } from './publication.ts';
 import { createResolver } from './resolver.ts';
+import { createToldPlaces } from './told-places.ts';
 import type { TrunkSettings } from '../ports/trunk.ts';
 import { createTrunks } from './trunks.ts';
 import type { TrunkSnapshot, Trunks } from './trunks.ts';
@@ -120,6 +122,8 @@ export interface AdapterDeps {
   ownHosts(): Iterable<string>;
   /** Ports of the SIP listeners. */
   ownPorts(): ReadonlySet<number>;
+  /** Where calls are taken beside the overlay, for redirected callers; among own hosts and ports. */
+  readonly publicAddresses?: readonly PublicAddress[];
   readonly advertised?: PhoneHopsDeps['advertised'];
   /** The way to other domains; absent: only to URIs with a numeric host. */
   readonly outside?: OutsideDeps;
@@ -144,7 +148,7 @@ export interface OutsideDeps {
 const snapshotEntries = 1000;
 
 export function createAdapter(deps: AdapterDeps): Adapter {
-  const { overlay, store, clock, random, trace, settings } = deps;
+  const { overlay, store, clock, random, trace, settings, publicAddresses = [] } = deps;
   const domains = createDomains({
     config: () => overlay.config(),
     ownHosts: () => deps.ownHosts(),
@@ -217,7 +221,9 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     identityFor: (aor) => deps.identityFor(aor),
     forwarding,
     acceptsAor: (aor) => domains.filter().acceptsAor(aor),
+    publicAddresses,
   });
+  const places = createToldPlaces({ domain: domains.canonical });
   const resolver = createResolver({
     nodeId: overlay.nodeId,
     clock,
@@ -229,6 +235,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     flows,
     hops,
     forwarding,
+    places,
     numbers: createNumberRoutes(deps.outside?.numberRoutes ?? []),
     ...(trunks === undefined ? {} : { trunks }),
     missing: (aor) => publisher.noticeMissing(aor),
@@ -245,6 +252,8 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     hops,
     resolver,
     diversions: forwarding,
+    placeHere: (aor, caller) =>
+      places.of(aor, { destinations: overlay.address(), addresses: publicAddresses }, caller),
     ...(trunks === undefined ? {} : { trunks }),
     admission: publisher.admission,
     gruus,
@@ -408,6 +417,7 @@ function sipAccounts(directory: AccountDirectory): Accounts {
           ha1Sha512t256: account.ha1Sha512t256,
           ha1Sha512t256AtDomain: account.ha1Sha512t256AtDomain,
           enabled: account.enabled,
+          redirected: account.redirected === true,
         };
         converted.set(account, known);
       }

@@ -8,6 +8,7 @@ import type { Destination } from '../wire/reload/destination.ts';
 import type { RegistrationAdmission } from '../sip/registrar/admission.ts';
 import type { PhoneFeatures } from '../usages/sip/contact-prefs.ts';
 import { instanceHash } from '../usages/sip/contact-prefs.ts';
+import type { PublicAddress } from '../usages/sip/public-address.ts';
 import { encodeRegistration, routeTo } from '../usages/sip/registration.ts';
 import type { Registration } from '../usages/sip/registration.ts';
 
@@ -71,6 +72,7 @@ export function registrationFor(
   aor: string,
   bindings: readonly Binding[],
   adapter: readonly Destination[],
+  addresses: readonly PublicAddress[],
 ): Registration | undefined {
   if (bindings.length === 0) return undefined;
   const phones = bindings
@@ -81,7 +83,7 @@ export function registrationFor(
       instance: binding.instance === undefined ? undefined : instanceHash(aor, binding.instance),
       parameters: binding.parameters,
     }));
-  return routeTo(adapter, phones);
+  return routeTo(adapter, phones, addresses);
 }
 
 /**

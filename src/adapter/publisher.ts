@@ -24,6 +24,7 @@ import {
   routeTo,
   sipRegistrationKindId,
 } from '../usages/sip/registration.ts';
+import type { PublicAddress } from '../usages/sip/public-address.ts';
 import type { Registration } from '../usages/sip/registration.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
 import type { AdapterForwarding } from './forwarding.ts';
@@ -45,6 +46,8 @@ export interface PublisherDeps {
   readonly forwarding?: Pick<AdapterForwarding, 'alwaysOf' | 'hasRules'>;
   /** RFC 7904 §3.3: checked before a Store is issued. */
   acceptsAor(aor: string): boolean;
+  /** Where this adapter takes calls beside the overlay; its records tell them. */
+  readonly publicAddresses?: readonly PublicAddress[];
 }
 
 const storePrefix = 'adapter/published/';
@@ -80,7 +83,7 @@ interface Entry {
 type StoreOutcome = 'stored' | 'refused' | 'failed';
 
 export function createPublisher(deps: PublisherDeps): Publisher {
-  const { overlay, location, store, clock, random, trace } = deps;
+  const { overlay, location, store, clock, random, trace, publicAddresses = [] } = deps;
   const entries = new Map<string, Entry>();
   const queue = createDueQueue(
     clock,
@@ -160,12 +163,12 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     const { aor } = entry;
     const stays = !retiring && entry.published !== undefined;
     const ruled = deps.forwarding?.hasRules(aor) === true && (bindings.length > 0 || stays);
-    if (!ruled) return registrationFor(aor, bindings, overlay.address());
+    const address = overlay.address();
+    const own = registrationFor(aor, bindings, address, publicAddresses);
+    if (!ruled) return own;
     const always = deps.forwarding.alwaysOf(aor);
     if (always !== undefined && !always.startsWith('tel:')) return { type: 'uri', uri: always };
-    return (
-      registrationFor(aor, bindings, overlay.address()) ?? routeTo(overlay.address(), [anyPhone])
-    );
+    return own ?? routeTo(address, [anyPhone], publicAddresses);
   }
 
   /** Milliseconds until half of the record's life is over (a little later, by chance); 0 = store now. */

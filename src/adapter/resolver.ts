@@ -21,16 +21,18 @@ import type {
 } from '../sip/proxy/targets.ts';
 import { sipApplication, sipsApplication } from '../usages/sip/connections.ts';
 import { instanceHash } from '../usages/sip/contact-prefs.ts';
-import { decodeGr, encodeGr, terminalNode } from '../usages/sip/gruu.ts';
+import { decodeGr, terminalNode } from '../usages/sip/gruu.ts';
 import { arrangePlaces } from '../usages/sip/instances.ts';
 import type { Place } from '../usages/sip/instances.ts';
 import type { Resolution, ResolvedRoute, SipLookup } from '../usages/sip/lookup.ts';
 import type { Destination } from '../wire/reload/destination.ts';
+import { escapeAor } from './aor-uri.ts';
 import type { AdapterForwarding } from './forwarding.ts';
 import { numberOf } from './number-routes.ts';
 import type { NumberRoutes, NumberTarget } from './number-routes.ts';
 import { unreachableNode } from './addressing.ts';
 import type { OverlayFlows } from './overlay-flows.ts';
+import type { ToldPlaces } from './told-places.ts';
 import type { Trunks } from './trunks.ts';
 
 export interface ResolverDeps {
@@ -46,6 +48,8 @@ export interface ResolverDeps {
   /** Telephone numbers; absent: there are none. */
   readonly numbers?: NumberRoutes;
   readonly trunks?: Pick<Trunks, 'targets'>;
+  /** What redirected callers are told. */
+  readonly places: ToldPlaces;
   /** Absent: nobody forwards. */
   readonly forwarding?: Pick<AdapterForwarding, 'alwaysOf' | 'groupOf'>;
   /** The overlay does not show our own record of this AOR. */
@@ -85,7 +89,12 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     const { aor, request } = context;
     const number = numberTarget(context);
     if (number !== undefined) return toNumber(number, context, sink, seen);
-    if (aor === undefined) return outside(context, sink);
+    if (aor === undefined) {
+      const told = deps.places.aorOf(request);
+      return told === undefined
+        ? outside(context, sink)
+        : resolveFrom({ ...context, aor: told }, sink, seen);
+    }
     const sips = isSips(request.uri);
     const gr = gruuOf(request.uri);
     if (gr !== undefined) return toOwnGruu(context, sink) ?? toGruu(context, sink, aor, gr, sips);
@@ -158,7 +167,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     for (const place of fresh) seen.add(place);
     for (const place of fresh) {
       const isUri = /^(?:sips?|tel):/i.test(place);
-      const uri = isUri ? place : `${scheme}:${escapeUser(place)}`;
+      const uri = isUri ? place : `${scheme}:${escapeAor(place)}`;
       const request = context.request.edit().setUri(uri).build();
       // Whoever calls, the user who forwards answers for where the call goes.
       const moved = { ...context, request, authenticatedAor: owner };
@@ -226,7 +235,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       const remotes = resolution.routes
         .filter((route) => route.nodeId !== self)
         .filter((route) => !sips || route.prefs.sips)
-        .map((route) => remoteCandidate(route, sips));
+        .map((route) => remoteCandidate(route, sips, context.flow.transport));
       // Forwarding to a user of this very adapter.
       const forwarded = resolution.routes
         .filter((route) => route.nodeId === self && route.aor !== aor)
@@ -274,16 +283,19 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     });
   }
 
-  function remoteCandidate(route: ResolvedRoute, sips: boolean): Candidate {
-    const { prefs } = route;
+  function remoteCandidate(route: ResolvedRoute, sips: boolean, transport: string): Candidate {
+    const { destinations, prefs } = route;
     // RFC 7904 §5.1: the callee's preference is followed.
     const application = sips || !prefs.sip ? sipsApplication : sipApplication;
-    const uri = `${sips ? 'sips' : 'sip'}:${escapeUser(route.aor)}`;
+    const uri = `${sips ? 'sips' : 'sip'}:${escapeAor(route.aor)}`;
+    const wanted = { sips, transport };
     return {
       instances: prefs.instances,
       anonymousPhones: prefs.anonymousPhones,
       registeredAtMs: route.storageTimeMs,
-      target: nodeTarget(route.destinations, application, uri, prefs.q),
+      target: nodeTarget(destinations, application, uri, prefs.q, () =>
+        deps.places.of(route.aor, { destinations, addresses: prefs.addresses }, wanted),
+      ),
     };
   }
 
@@ -292,13 +304,14 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     application: number,
     uri: string,
     q: number,
+    toldAs: () => string,
   ): ProxyTarget {
     return {
       uri,
       q,
       route: [],
       side: 'overlay',
-      redirectUri: uri.includes(';gr=') ? uri : gruuFor(uri, destinations),
+      toldAs,
       label: `node ${terminalNode(destinations) ?? ''}`,
       open: (done) =>
         deps.flows.open(destinations, application, (outcome) => {
@@ -323,11 +336,6 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     return nothing;
   }
 
-  /** How a caller that is redirected reaches the phones behind a node: by a GRUU (RFC 7904 §6). */
-  function gruuFor(uri: string, destinations: readonly Destination[]): string {
-    return `${uri};gr=${encodeGr(destinations)}`;
-  }
-
   /** RFC 7904 §6: a GRUU is contacted directly, nothing is fetched. */
   function toGruu(
     context: ResolveContext,
@@ -349,7 +357,8 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       sink.done(notFound);
     } else {
       const application = sips ? sipsApplication : sipApplication;
-      sink.targets([nodeTarget(destinations, application, context.request.uri, 1000)]);
+      const { uri } = context.request;
+      sink.targets([nodeTarget(destinations, application, uri, 1000, () => uri)]);
       sink.done();
     }
     return nothing;
@@ -369,7 +378,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
 
   /** External AORs among the results are contacted by normal SIP procedures (RFC 7904 §4.2). */
   function externalTarget(external: string, context: ResolveContext): ProxyTarget {
-    const uri = /^sips?:/i.test(external) ? external : `sip:${escapeUser(external)}`;
+    const uri = /^sips?:/i.test(external) ? external : `sip:${escapeAor(external)}`;
     return uriTarget(uri, context);
   }
 
@@ -420,13 +429,4 @@ function isSips(uri: string): boolean {
 
 function gruuOf(uri: string): string | undefined {
   return uri.includes(';gr=') ? /;gr=([^;?]*)/.exec(uri)?.[1] : undefined;
-}
-
-/** Characters that RFC 3261 §25.1 does not allow in a user part are escaped again. */
-function escapeUser(aor: string): string {
-  const at = aor.lastIndexOf('@');
-  const user = aor
-    .slice(0, at)
-    .replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/gu, (character) => encodeURIComponent(character));
-  return user + aor.slice(at);
 }

@@ -109,6 +109,8 @@ export function createTrunks(deps: TrunksDeps): Trunks {
       streams: true,
       trusted,
       label: `trunk ${name}`,
+      // Who is told its address has neither its credentials nor the right to call there.
+      toldAs: () => undefined,
       open: (done) => {
         calls.add();
         return open(trunk)(done);

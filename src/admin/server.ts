@@ -166,6 +166,14 @@ function accountRoutes(app: Hono, withAuthority: WithAuthority): void {
       answer(context, await authority.setForwarding(user(context), await jsonBody(context))),
     ),
   );
+  app.post(
+    '/api/users/:name/redirect',
+    withAuthority(async (context, authority) => {
+      const { redirected } = await jsonBody(context);
+      if (typeof redirected !== 'boolean') return needs(context, 'redirected (true or false)');
+      return answer(context, await authority.setRedirected(user(context), redirected));
+    }),
+  );
   app.delete(
     '/api/users/:name',
     withAuthority(async (context, authority) =>

@@ -22,6 +22,8 @@ export interface AuthorityAdmin {
   setPassword(name: string, password: string): Promise<Outcome<object>>;
   setEnabled(name: string, enabled: boolean): Promise<Outcome<object>>;
   setForwarding(name: string, change: Readonly<Record<string, unknown>>): Promise<Outcome<object>>;
+  /** True: what the user's phones call is answered with the places (302) instead of being forwarded. */
+  setRedirected(name: string, redirected: boolean): Promise<Outcome<object>>;
   removeUser(name: string): Promise<Outcome<object>>;
   listUsers(): readonly object[];
   createToken(options: {

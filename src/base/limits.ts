@@ -306,6 +306,9 @@ export const limits = {
     /** contact_prefs as we write it, so that a record stays below the Kind's max-size of 2000 bytes. */
     contactPrefsChars: 1500,
     foreignPrefsChars: 16_384,
+    /** Public addresses of an adapter in its records, and characters of one: they leave room for phones. */
+    publicAddresses: 4,
+    publicAddressChars: 128,
     featureDepth: 16,
     featureTerms: 24,
     instancesPerRecord: 16,
@@ -336,6 +339,8 @@ export const limits = {
     /** Trunks, and the places they were reached at. */
     trunks: 256,
     trunkPlaces: 1024,
+    /** Public addresses of other adapters that redirected callers were told. */
+    toldPlaces: 2048,
     publishingAtOnce: 64,
     confirmationsAtOnce: 32,
     /** Admissions that wait for the answer to their Store. */

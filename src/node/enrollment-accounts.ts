@@ -129,6 +129,7 @@ function sameAccount(a: Account, b: Account): boolean {
   return (
     a.digestUserName === b.digestUserName &&
     a.enabled === b.enabled &&
+    a.redirected === b.redirected &&
     a.ha1Md5 === b.ha1Md5 &&
     a.ha1Sha256 === b.ha1Sha256 &&
     a.ha1Md5AtDomain === b.ha1Md5AtDomain &&
@@ -163,6 +164,7 @@ function readAccount(value: unknown): Account | undefined {
     ...(typeof ha1Sha512t256 === 'string' ? { ha1Sha512t256 } : {}),
     ...(typeof ha1Sha512t256AtDomain === 'string' ? { ha1Sha512t256AtDomain } : {}),
     ...(forwarding === undefined ? {} : { forwarding }),
+    ...(fields['redirected'] === true ? { redirected: true } : {}),
   };
 }
 

@@ -426,6 +426,12 @@ export const settingsSchema = {
       default: [] as string[],
       env: 'CHORDIAL_SIP_ALIASES',
     },
+    publicAddresses: {
+      doc: 'Where callers reach this box without the overlay (`transport/host:port`, udp, tcp or tls), most preferred first, at most 4: its records tell them to callers that are redirected (302). Empty: those are led through the overlay.',
+      format: 'strings',
+      default: [] as string[],
+      env: 'CHORDIAL_SIP_PUBLIC',
+    },
     digest: {
       doc: 'Digest algorithms offered to phones, in this order. baresip and SIPp give up on anything but MD5 alone.',
       format: 'digest-algorithms',

@@ -20,6 +20,8 @@ export interface Account {
   readonly ha1Sha512t256AtDomain?: string;
   /** Absent: the user's phones ring. */
   readonly forwarding?: Forwarding;
+  /** The user's phones are told where to send their calls (302) instead of having them forwarded. */
+  readonly redirected?: true;
 }
 
 /**

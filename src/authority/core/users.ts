@@ -7,12 +7,7 @@ import { limits } from '../../base/limits.ts';
 import { failure, success } from '../../base/outcome.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { hexEncode, latin1Decode, latin1Encode, utf8Encode } from '../../base/text.ts';
-import {
-  type Account,
-  type FeedPage,
-  type Forwarding,
-  readForwarding,
-} from '../../ports/accounts.ts';
+import { type Account, type FeedPage, readForwarding } from '../../ports/accounts.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Store, StoreOperation } from '../../ports/store.ts';
 import { type ForwardingChange, changeForwarding } from './forwarding.ts';
@@ -37,6 +32,8 @@ export interface UserAccounts {
   setEnabled(name: string, enabled: boolean): Outcome<Mutation<Account>>;
   /** Changes some of the user's forwarding rules. */
   setForwarding(name: string, change: ForwardingChange): Outcome<Mutation<Account>>;
+  /** True: the user's phones are told where to send their calls instead of having them forwarded. */
+  setRedirected(name: string, redirected: boolean): Outcome<Mutation<Account>>;
   remove(name: string): Outcome<Mutation<Account>>;
   /** The enabled account of that name when the password is right; compares the UTF-8 bytes (RFC 6940 §11.3). */
   authenticate(name: string, password: string): Account | undefined;
@@ -186,7 +183,13 @@ export function createUserAccounts(deps: {
       if (!found.ok) return found;
       const changed = changeForwarding(found.value.forwarding, wanted, rules);
       if (!changed.ok) return changed;
-      const account: Account = withForwarding(found.value, changed.value);
+      const account = withOption(found.value, 'forwarding', changed.value);
+      return success({ value: account, operations: change(account.aor, account) });
+    },
+    setRedirected(name, redirected) {
+      const found = lookup(name);
+      if (!found.ok) return found;
+      const account = withOption(found.value, 'redirected', redirected ? true : undefined);
       return success({ value: account, operations: change(account.aor, account) });
     },
     remove(name) {
@@ -223,11 +226,33 @@ export function createUserAccounts(deps: {
   return accounts;
 }
 
-function withForwarding(account: Account, forwarding: Forwarding | undefined): Account {
-  if (forwarding !== undefined) return { ...account, forwarding };
+/** The account with the option, or without it. */
+function withOption<K extends 'forwarding' | 'redirected'>(
+  account: Account,
+  name: K,
+  value: Account[K] | undefined,
+): Account {
+  if (value !== undefined) return { ...account, [name]: value };
   const plain = { ...account };
-  Reflect.deleteProperty(plain, 'forwarding');
+  Reflect.deleteProperty(plain, name);
   return plain;
+}
+
+/** What administrators are shown of an account: all but its verifiers. */
+export type UserSummary = Pick<
+  Account,
+  'aor' | 'digestUserName' | 'enabled' | 'forwarding' | 'redirected'
+>;
+
+export function summaryOfUser(account: Account): UserSummary {
+  const { aor, digestUserName, enabled, forwarding, redirected } = account;
+  return {
+    aor,
+    digestUserName,
+    enabled,
+    ...(forwarding === undefined ? {} : { forwarding }),
+    ...(redirected === undefined ? {} : { redirected }),
+  };
 }
 
 /** H(A1) over the UTF-8 bytes of name, realm and password; RFC 8760 §2.4. */
@@ -245,7 +270,7 @@ function verifiersOf(
   { aor, digestUserName }: UserName,
   realm: string,
   password: string,
-): Omit<Account, 'aor' | 'digestUserName' | 'enabled' | 'forwarding'> {
+): Omit<Account, 'aor' | 'digestUserName' | 'enabled' | 'forwarding' | 'redirected'> {
   const plain = digestVerifiers(digestUserName, realm, password);
   if (digestUserName === aor) return plain;
   const atDomain = digestVerifiers(aor, realm, password);
@@ -296,6 +321,7 @@ function loadUsers(store: Store): Map<string, Versioned> {
       ...(typeof ha1Sha512t256 === 'string' ? { ha1Sha512t256 } : {}),
       ...(typeof ha1Sha512t256AtDomain === 'string' ? { ha1Sha512t256AtDomain } : {}),
       ...(forwarding === undefined ? {} : { forwarding }),
+      ...(fields['redirected'] === true ? { redirected: true } : {}),
     };
     byAor.set(aor, { version, account });
     return true;

@@ -1,6 +1,5 @@
 /** The authority as main program, command line and tests see it. */
 import type { Outcome } from '../../base/outcome.ts';
-import type { Forwarding } from '../../ports/accounts.ts';
 import type { Certificate, KeyType, Verifier } from '../../ports/certificates.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { TransportAddress } from '../../ports/connection.ts';
@@ -13,6 +12,7 @@ import type { SignatureQueue } from '../../node/signature-queue.ts';
 import type { AdapterAccount } from '../core/adapters.ts';
 import type { ServedScope } from '../core/served-scope.ts';
 import type { TokenSummary } from '../core/tokens.ts';
+import type { UserSummary } from '../core/users.ts';
 
 export interface AuthorityOptions {
   readonly store: Store;
@@ -44,13 +44,6 @@ export interface NewOverlay {
   readonly expectedPeers?: number;
 }
 
-export interface UserSummary {
-  readonly aor: string;
-  readonly digestUserName: string;
-  readonly enabled: boolean;
-  readonly forwarding?: Forwarding;
-}
-
 export interface IssuedToken extends TokenSummary {
   /** The printable join token; shown once. */
   readonly token: string;
@@ -72,6 +65,8 @@ export interface Authority {
     name: string,
     change: Readonly<Record<string, unknown>>,
   ): Promise<Outcome<UserSummary>>;
+  /** True: what the user's phones call is answered 302. */
+  setRedirected(name: string, redirected: boolean): Promise<Outcome<UserSummary>>;
   disableUser(name: string): Promise<Outcome<UserSummary>>;
   enableUser(name: string): Promise<Outcome<UserSummary>>;
   listUsers(): readonly UserSummary[];

@@ -33,8 +33,8 @@ import { adapterOfCertificate } from '../core/peer.ts';
 import { loadRecords, putRecord } from '../core/records.ts';
 import type { Mutation } from '../core/records.ts';
 import { createJoinTokens } from '../core/tokens.ts';
-import { createUserAccounts } from '../core/users.ts';
-import type { Authority, AuthorityOptions, NewOverlay, UserSummary } from './authority-types.ts';
+import { createUserAccounts, summaryOfUser, type UserSummary } from '../core/users.ts';
+import type { Authority, AuthorityOptions, NewOverlay } from './authority-types.ts';
 import { createDocumentKeeper } from './document.ts';
 import { createFeedWaiters } from './feed-waiters.ts';
 import { backdatedMs, createAuthorityKeys, loadAuthorityKeys } from './keys.ts';
@@ -255,9 +255,11 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     removeUser: (name) => endUser(users.remove(name)),
     setForwarding: async (name, change) =>
       summaryOf(await apply(users.setForwarding(name, change))),
+    setRedirected: async (name, redirected) =>
+      summaryOf(await apply(users.setRedirected(name, redirected))),
     disableUser: (name) => endUser(users.setEnabled(name, false)),
     enableUser: async (name) => summaryOf(await apply(users.setEnabled(name, true))),
-    listUsers: () => [...users.list()].map(summary),
+    listUsers: () => [...users.list()].map(summaryOfUser),
     async createToken({ uses = 1, lifetimeMs = dayMs, scope = 'all' } = {}) {
       const { url } = settings;
       if (url === undefined) return failure('the authority was never started, so it has no URL');
@@ -384,10 +386,6 @@ function baseUrl(host: string, port: number): string {
   return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-function summary({ aor, digestUserName, enabled, forwarding }: Account): UserSummary {
-  return { aor, digestUserName, enabled, ...(forwarding === undefined ? {} : { forwarding }) };
-}
-
 function summaryOf(outcome: Outcome<Account>): Outcome<UserSummary> {
-  return outcome.ok ? success(summary(outcome.value)) : outcome;
+  return outcome.ok ? success(summaryOfUser(outcome.value)) : outcome;
 }

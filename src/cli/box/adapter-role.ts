@@ -44,7 +44,7 @@ import { openBoxStore, type Platform } from './platform.ts';
 import { certifiedName, sipTls, sipTlsFiles, watchSipTls } from './sip-certificates.ts';
 import { edgePolicies, portSetting, sipListeners } from './sip-listeners.ts';
 import { lookupForAdmin } from './lookup.ts';
-import { sipSettings } from './sip-settings.ts';
+import { publicAddresses, sipSettings } from './sip-settings.ts';
 
 export interface AdapterRole {
   readonly overlay: OverlayPeer;
@@ -124,9 +124,14 @@ async function assemble(parts: {
   parts.undo.push(async () => await overlayRole.stop());
   const { overlay } = overlayRole;
 
+  const told = publicAddresses(settings);
   const hosts = ownHosts(
     [settings.sip.address, ...settings.sip.listeners.map((listener) => listener.address)],
-    [...settings.sip.aliases, ...edgeHosts(settings)],
+    [
+      ...settings.sip.aliases,
+      ...edgeHosts(settings),
+      ...told.map(({ host }) => host.replace(/^\[|\]$/g, '')),
+    ],
   );
   const listeners = await sipListeners(settings, dir, hosts);
   const secureName = certifiedName(settings, listeners.find(({ tls }) => tls !== undefined)?.tls);
@@ -151,6 +156,7 @@ async function assemble(parts: {
     trace,
     events: { message: (flow, bytes) => adapter.receive(flow, bytes) },
   });
+  const ports = new Set([...listeners, ...told].map(({ port }) => port));
   const load = createLoadMeter(trace);
   parts.undo.push(() => {
     load.stop();
@@ -174,7 +180,8 @@ async function assemble(parts: {
     identityFor: (aor) => follower.identityFor(aor),
     opener: front === undefined ? transports.opener : withEdge(transports.opener, front),
     ownHosts: () => hosts,
-    ownPorts: () => new Set([...listeners.map(({ port }) => port), ...(front?.ports() ?? [])]),
+    ownPorts: () => (front === undefined ? ports : new Set([...ports, ...front.ports()])),
+    publicAddresses: told,
     // Between a drachtio server and this box, the hop's own address counts.
     advertised: (flow) => (isEdgeFlow(flow) ? undefined : shownAddress(flow, secureName)),
     overloaded,

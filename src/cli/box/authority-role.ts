@@ -74,6 +74,7 @@ function administration(authority: Authority): AuthorityAdmin {
     addUser: async (name, password) => await authority.addUser(name, password),
     setPassword: async (name, password) => await authority.setPassword(name, password),
     setForwarding: async (name, change) => await authority.setForwarding(name, change),
+    setRedirected: async (name, redirected) => await authority.setRedirected(name, redirected),
     setEnabled: async (name, enabled) =>
       await (enabled ? authority.enableUser(name) : authority.disableUser(name)),
     removeUser: async (name) => await authority.removeUser(name),

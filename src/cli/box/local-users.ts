@@ -3,7 +3,11 @@
  * it signs with their own keys. Nothing protects their names (RFC 6940 §11.3.1).
  */
 import type { AuthorityAdmin } from '../../admin/sources.ts';
-import { createUserAccounts, type UserAccounts } from '../../authority/core/users.ts';
+import {
+  createUserAccounts,
+  summaryOfUser,
+  type UserAccounts,
+} from '../../authority/core/users.ts';
 import { DamagedRecordError, type Mutation } from '../../authority/core/records.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
 import { createAccountCopy } from '../../node/enrollment-accounts.ts';
@@ -88,8 +92,7 @@ export function createLocalUsers(options: {
     const written = await write(store, mutation.value.operations);
     if (!written.ok) return written;
     follow();
-    const { aor, digestUserName, enabled } = mutation.value.value;
-    return success({ aor, digestUserName, enabled });
+    return success(summaryOfUser(mutation.value.value));
   }
 
   const noTokens = failure(
@@ -130,14 +133,11 @@ export function createLocalUsers(options: {
           : unusable(prepared);
       },
       setForwarding: async (name, wanted) => await change(users.setForwarding(name, wanted)),
+      setRedirected: async (name, redirected) =>
+        await change(users.setRedirected(name, redirected)),
       setEnabled: async (name, enabled) => await change(users.setEnabled(name, enabled)),
       removeUser: async (name) => await change(users.remove(name)),
-      listUsers: () =>
-        [...users.list()].map(({ aor, digestUserName, enabled }) => ({
-          aor,
-          digestUserName,
-          enabled,
-        })),
+      listUsers: () => [...users.list()].map(summaryOfUser),
       createToken: async () => await Promise.resolve(noTokens),
       listTokens: () => [],
       revokeToken: async () => await Promise.resolve(noTokens),

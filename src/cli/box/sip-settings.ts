@@ -1,8 +1,10 @@
 /** The settings of a box as its SIP server wants them. */
+import { limits } from '../../base/limits.ts';
 import type { Settings } from '../../node/settings.ts';
 import { parseNetworks } from '../../sip/auth/networks.ts';
 import { defaultSipSettings, type SipSettings } from '../../sip/core/settings.ts';
 import { parseUri } from '../../sip/message/uri.ts';
+import { type PublicAddress, parsePublicAddress } from '../../usages/sip/public-address.ts';
 import { CommandError } from '../command.ts';
 import { version } from './version.ts';
 
@@ -52,6 +54,21 @@ export function sipSettings(settings: Settings): SipSettings {
     },
     serverName: `Chordial/${version}`,
   };
+}
+
+/** Where redirected callers reach this box. Throws {@link CommandError} for what is no such address. */
+export function publicAddresses({ sip }: Settings): readonly PublicAddress[] {
+  const most = limits.usagesSip.publicAddresses;
+  if (sip.publicAddresses.length > most) {
+    throw new CommandError(`sip.publicAddresses: at most ${String(most)} addresses`);
+  }
+  return sip.publicAddresses.map((text) => {
+    const address = parsePublicAddress(text);
+    if (address !== undefined) return address;
+    throw new CommandError(
+      `sip.publicAddresses: "${text}" is no public address; write udp/192.0.2.1:5060`,
+    );
+  });
 }
 
 /** RFC 3608 §6.3: loose routers only. */

@@ -15,6 +15,7 @@ const help = `Usage: chordial user add NAME [--password-stdin]
        chordial user passwd NAME [--password-stdin]
        chordial user disable NAME | enable NAME | remove NAME
        chordial user forward NAME [rules]
+       chordial user redirect NAME on | off
 
 Users live at the authority; run this on the box that runs it. A change is in force on every box
 within two seconds. In an overlay without authority every box has users of its own.
@@ -30,12 +31,17 @@ Without --password-stdin, "add" makes a password and prints it once.
   --group NAME,NAME,...   these ring together instead of phones of the user's own
 A PLACE is a user, a SIP URI (sip:bob@elsewhere.example) or a number (+4930123).
 
+"redirect" says what is done with the calls that a user makes: with "on" the user's phones are told
+where the other user can be reached (302) and call there by themselves; "off" (usual): this box and
+its overlay carry the call.
+
 Example: chordial user add alice`;
 
 interface ListedUser {
   readonly aor: string;
   readonly enabled: boolean;
   readonly forwarding?: Forwarding;
+  readonly redirected?: true;
 }
 
 const forwardingOptions = {
@@ -55,14 +61,20 @@ export const userCommand: Command = {
   async run(args) {
     const parsed = parseCommand(args, {
       name: 'user',
-      words: 2,
+      words: 3,
       options: { 'password-stdin': { type: 'boolean' }, ...forwardingOptions },
     });
-    const [action = '', name = ''] = parsed.positionals;
+    const [action = '', name = '', how] = parsed.positionals;
+    if (how !== undefined && action !== 'redirect') {
+      throw new CommandError(`unexpected "${how}"; "chordial user --help" shows what there is`, 2);
+    }
     const client = createAdminClient(settingsOf(parsed), parsed.dir);
     if (action === 'list') {
       const users = (await client.get('/api/users')) as ListedUser[];
-      const lines = users.map((user) => `${user.aor}${user.enabled ? '' : '  (disabled)'}`);
+      const lines = users.map(
+        (user) =>
+          `${user.aor}${user.enabled ? '' : '  (disabled)'}${user.redirected === true ? '  (redirected)' : ''}`,
+      );
       print(parsed.json, users, lines.length === 0 ? ['no users yet'] : lines);
       return 0;
     }
@@ -95,6 +107,16 @@ export const userCommand: Command = {
         print(parsed.json, { aor: user.aor, forwarding: user.forwarding ?? {} }, [
           user.aor,
           ...forwardingLines(user.forwarding),
+        ]);
+        return 0;
+      }
+      case 'redirect': {
+        if (how !== 'on' && how !== 'off') {
+          throw new CommandError(`"user redirect NAME" needs on or off\n\n${help}`, 2);
+        }
+        const user = await client.send('POST', `${path}/redirect`, { redirected: how === 'on' });
+        print(parsed.json, user, [
+          `${(user as ListedUser).aor}: calls are ${how === 'on' ? 'redirected' : 'forwarded'}`,
         ]);
         return 0;
       }

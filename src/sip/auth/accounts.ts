@@ -13,6 +13,8 @@ export interface Account {
   readonly ha1Sha512t256?: string | undefined;
   readonly ha1Sha512t256AtDomain?: string | undefined;
   readonly enabled: boolean;
+  /** What this user calls is answered 302 with the places, where callers can reach them by themselves. */
+  readonly redirected?: boolean;
 }
 
 export interface Accounts {

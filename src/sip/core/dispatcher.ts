@@ -111,9 +111,21 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     const policy = deps.listener(flow.listener);
     // A request to a GRUU is always proxied (RFC 5627 §6.1): behind a redirect it may not arrive.
     if (policy.role === 'redirect' && !inDialog && !isGruu(routed.request, domains)) {
-      redirector.redirect(transaction, routed.request);
+      redirector.redirect(transaction, routed.request, () => {
+        forPhone(transaction, routed, inDialog, policy);
+      });
       return;
     }
+    forPhone(transaction, routed, inDialog, policy);
+  }
+
+  function forPhone(
+    transaction: ServerTransaction,
+    routed: RoutedRequest,
+    inDialog: boolean,
+    policy: ListenerPolicy,
+  ): void {
+    const { flow } = transaction;
     const trunk = incomingTrunk(routed, flow);
     if (trunk !== undefined) {
       serve(transaction, routed, { ...unknownSender, trusted: trunk.trusted });
@@ -144,7 +156,7 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
         : (identityRefusal(routed.request, aor, domains) ??
           contactRefusal(routed.request, aor, domains, deps.gruus));
     if (refusal !== undefined) refuse(transaction, refusal);
-    else serve(transaction, routed, { aor, fromOverlay: false });
+    else serve(transaction, routed, { aor, fromOverlay: false }, auth.account.redirected);
   }
 
   /** Known by its address; whoever shows credentials there is a user behind it. */
@@ -153,8 +165,16 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
     return deps.trunks?.ofFlow(flow);
   }
 
-  /** A caller may ask for the places instead of being forwarded to them. RFC 3841 §9.1. */
-  function serve(transaction: ServerTransaction, routed: RoutedRequest, sender: Sender): void {
+  /**
+   * A caller may ask for the places instead of being forwarded to them (RFC 3841 §9.1), or be a user whose
+   * phones are set up to get them.
+   */
+  function serve(
+    transaction: ServerTransaction,
+    routed: RoutedRequest,
+    sender: Sender,
+    redirected = false,
+  ): void {
     const { request: incoming } = routed;
     if (incoming.method === 'REGISTER') {
       const edged = withEdgePath(incoming, transaction.flow, hops);
@@ -163,8 +183,14 @@ export function createDispatcher(deps: DispatcherDeps): TransactionHandler {
       return;
     }
     const isLookup = routed.nextRoute === undefined && !routed.recorded && !incoming.inDialog;
-    if (isLookup && !isGruu(incoming, domains) && readDisposition(incoming).redirect) {
-      redirector.redirect(transaction, incoming);
+    if (
+      isLookup &&
+      (redirected || readDisposition(incoming).redirect) &&
+      !isGruu(incoming, domains)
+    ) {
+      redirector.redirect(transaction, incoming, () => {
+        proxy.forward(transaction, routed, sender);
+      });
     } else {
       proxy.forward(transaction, routed, sender);
     }

@@ -14,7 +14,7 @@ import type { Diversions } from '../proxy/diversion.ts';
 import { createLocalTargets } from '../proxy/local-targets.ts';
 import { createProxy } from '../proxy/proxy.ts';
 import type { CallerScreen, HopAddressing, TargetResolver } from '../proxy/targets.ts';
-import { createRedirector } from '../redirect/redirector.ts';
+import { type RedirectorDeps, createRedirector } from '../redirect/redirector.ts';
 import type { RegistrationAdmission } from '../registrar/admission.ts';
 import { createNatPinger } from '../registrar/nat-pinger.ts';
 import { createRegistrar } from '../registrar/registrar.ts';
@@ -44,6 +44,8 @@ export interface SipServerDeps {
   readonly admission?: RegistrationAdmission;
   /** Absent: no user has forwarding rules. */
   readonly diversions?: Diversions;
+  /** {@link RedirectorDeps.placeHere} */
+  readonly placeHere?: RedirectorDeps['placeHere'];
   /** Absent: no trunks. */
   readonly trunks?: TrunkPeers;
   /** Absent: requests from the overlay pass unchanged. */
@@ -185,7 +187,12 @@ export function createSipServer(deps: SipServerDeps): SipServer {
     authenticator,
     registrar,
     proxy,
-    redirector: createRedirector({ domains, resolver: deps.resolver, trace }),
+    redirector: createRedirector({
+      domains,
+      resolver: deps.resolver,
+      trace,
+      ...(deps.placeHere === undefined ? {} : { placeHere: deps.placeHere }),
+    }),
     trunks: deps.trunks,
     screen: deps.screen,
     gruus: deps.gruus,

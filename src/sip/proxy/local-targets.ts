@@ -47,6 +47,7 @@ export function createLocalTargets(deps: {
       label: `contact ${binding.flowId}`,
       ...(binding.parameters === '' ? {} : { features: binding.parameters }),
       ...(takesStreams(binding) ? { streams: true } : {}),
+      ...(isReachable(binding) ? {} : { toldAs: nowhere }),
       open: (done) => openBinding(binding, done),
       ...(alternates.length === 0 ? {} : { alternates }),
     };
@@ -143,10 +144,17 @@ function receivedFrom(binding: Binding): DirectContact | undefined {
 }
 
 /** A phone at the address it names listens there for TCP too (RFC 3261 §18.2.1). */
-function takesStreams({ direct, nat, path, regId, transport }: Binding): boolean {
-  if (transport !== 'udp' || path.length > 0) return false;
-  return direct !== undefined || (!nat && regId === undefined);
+function takesStreams(binding: Binding): boolean {
+  return binding.transport === 'udp' && isReachable(binding);
 }
+
+/** By anybody at the Contact address; else only by the flow that this server has, or by its Path. */
+function isReachable({ direct, nat, path, regId, transport }: Binding): boolean {
+  if (path.length > 0) return false;
+  return direct !== undefined || (transport === 'udp' && !nat && regId === undefined);
+}
+
+const nowhere = (): undefined => undefined;
 
 function isSecure(binding: Binding): boolean {
   return binding.transport === 'tls' || binding.transport === 'wss';

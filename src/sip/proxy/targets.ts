@@ -31,8 +31,11 @@ export interface ProxyTarget {
   readonly trusted?: boolean;
   /** The place takes connections on the port of its datagrams: large requests go there by TCP. RFC 3261 §18.1.1. */
   readonly streams?: boolean;
-  /** What a redirected caller is told instead of `uri`, where that would lead it back here. */
-  readonly redirectUri?: string;
+  /**
+   * What a redirected caller is told instead of `uri`, which would lead it back here or nowhere;
+   * `undefined` where nobody but this server reaches the place.
+   */
+  readonly toldAs?: () => string | undefined;
   /** For logs. */
   readonly label: string;
   /** Parameters of the Contact as registered, for caller preferences; absent: nothing is known. RFC 3841 §7.2.3. */

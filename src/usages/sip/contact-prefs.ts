@@ -10,6 +10,8 @@ import { limits } from '../../base/limits.ts';
 import { sha256 } from '../../base/hash.ts';
 import type { FeatureFilter } from './features.ts';
 import { eachFeature, mayMatch, parseFeatures } from './features.ts';
+import type { PublicAddress } from './public-address.ts';
+import { formatPublicAddress, parsePublicAddress } from './public-address.ts';
 
 /** What one binding tells about its phone. */
 export interface PhoneFeatures {
@@ -34,9 +36,12 @@ export interface ContactPrefs {
   readonly instances: readonly string[];
   /** True when some phone named no instance, so `instances` does not stand for all of them. */
   readonly anonymousPhones: boolean;
+  /** Where the adapter is reached without the overlay, most preferred first. */
+  readonly addresses: readonly PublicAddress[];
 }
 
 const instanceTag = 'g.chordial.instance';
+const addressTag = 'g.chordial.address';
 
 /** Name under which one phone of one AOR is known to callers: 32 hexadecimal digits. */
 export function instanceHash(aor: string, instance: string): string {
@@ -44,12 +49,28 @@ export function instanceHash(aor: string, instance: string): string {
   return hexEncode(digest.subarray(0, 16));
 }
 
-/** The predicate of a record; at most `limits.usagesSip.contactPrefsChars` long, details are left out to fit. */
-export function encodeContactPrefs(phones: readonly PhoneFeatures[]): string {
+/**
+ * The predicate of a record; at most `limits.usagesSip.contactPrefsChars` long, details are left out to
+ * fit. The public addresses of the adapter hold for all its phones.
+ */
+export function encodeContactPrefs(
+  phones: readonly PhoneFeatures[],
+  addresses: readonly PublicAddress[] = [],
+): string {
+  if (addresses.length === 0) return phonesWithin(phones, limits.usagesSip.contactPrefsChars);
+  const terms = addresses
+    .slice(0, limits.usagesSip.publicAddresses)
+    .map((address) => `(${addressTag}="${formatPublicAddress(address)}")`)
+    .join(' ');
+  const room = limits.usagesSip.contactPrefsChars - terms.length - '(&  )'.length;
+  return `(& ${terms} ${phonesWithin(phones, room)})`;
+}
+
+function phonesWithin(phones: readonly PhoneFeatures[], chars: number): string {
   const full = alternatives(phones, (phone) => [...featureTerms(phone.parameters)]);
-  if (full.length <= limits.usagesSip.contactPrefsChars) return full;
+  if (full.length <= chars) return full;
   const bare = alternatives(phones, () => []);
-  if (bare.length <= limits.usagesSip.contactPrefsChars) return bare;
+  if (bare.length <= chars) return bare;
   const either: PhoneFeatures = {
     sip: phones.some((phone) => phone.sip),
     sips: phones.some((phone) => phone.sips),
@@ -141,6 +162,7 @@ const unrestricted: ContactPrefs = {
   q: 1000,
   instances: [],
   anonymousPhones: true,
+  addresses: [],
 };
 
 /** Reads a predicate of any origin; what cannot be understood excludes nothing. */
@@ -148,7 +170,8 @@ export function decodeContactPrefs(text: string): ContactPrefs {
   if (text.length === 0 || text.length > limits.usagesSip.foreignPrefsChars) return unrestricted;
   const filter = parseFeatures(text);
   if (filter === undefined) return unrestricted;
-  const phones = filter.kind === 'or' ? filter.items : [filter];
+  const { addresses, rest } = splitAddresses(filter);
+  const phones = rest.kind === 'or' ? rest.items : [rest];
   const instances = new Set<string>();
   let anonymousPhones = false;
   let q = 0;
@@ -161,10 +184,34 @@ export function decodeContactPrefs(text: string): ContactPrefs {
   return {
     sip: mayMatch(filter, 'sip.schemes', 'SIP') !== false,
     sips: mayMatch(filter, 'sip.schemes', 'SIPS') !== false,
-    q: Math.min(q, qualityOf(filter)),
+    q: Math.min(q, qualityOf(rest), qualityOf(filter)),
     instances: [...instances].slice(0, limits.usagesSip.instancesPerRecord),
     anonymousPhones,
+    addresses,
   };
+}
+
+/** Takes the addresses off that {@link encodeContactPrefs} puts before its phones. */
+function splitAddresses(filter: FeatureFilter): {
+  readonly addresses: readonly PublicAddress[];
+  readonly rest: FeatureFilter;
+} {
+  if (filter.kind !== 'and') return { addresses: [], rest: filter };
+  const addresses: PublicAddress[] = [];
+  const others: FeatureFilter[] = [];
+  for (const item of filter.items) {
+    if (item.kind !== 'feature' || item.tag !== addressTag) {
+      others.push(item);
+      continue;
+    }
+    const address = parsePublicAddress(item.value);
+    if (address !== undefined && addresses.length < limits.usagesSip.publicAddresses) {
+      addresses.push(address);
+    }
+  }
+  const [only] = others;
+  const isOurs = others.length === 1 && others.length < filter.items.length;
+  return { addresses, rest: isOurs && only !== undefined ? only : filter };
 }
 
 function instanceOf(filter: FeatureFilter): string | undefined {

@@ -9,6 +9,7 @@ import type { Destination } from '../../wire/reload/destination.ts';
 import { sipRegistration } from '../../wire/reload/sip-registration.ts';
 import { encodeContactPrefs } from './contact-prefs.ts';
 import type { PhoneFeatures } from './contact-prefs.ts';
+import type { PublicAddress } from './public-address.ts';
 
 /** RFC 7904 §9.1. */
 export const sipRegistrationKindId: KindId = 1;
@@ -31,14 +32,18 @@ export function resourceOfAor(aor: string): ResourceId {
   return resourceIdOfName(aor);
 }
 
-/** Calls to the AOR go to the node that the list ends at; a Node-ID A stands for [A]. */
+/**
+ * Calls to the AOR go to the node that the list ends at; a Node-ID A stands for [A]. The addresses are
+ * those at which that node takes calls beside the overlay.
+ */
 export function routeTo(
   to: NodeId | readonly Destination[],
   phones: readonly PhoneFeatures[],
+  addresses: readonly PublicAddress[] = [],
 ): Registration {
   return {
     type: 'route',
-    contactPrefs: encodeContactPrefs(phones),
+    contactPrefs: encodeContactPrefs(phones, addresses),
     destinations: typeof to === 'string' ? [{ type: 'node', nodeId: to }] : to,
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createUserAccounts } from '../../../src/authority/core/users.ts';
+import { createUserAccounts, summaryOfUser } from '../../../src/authority/core/users.ts';
 import { changeForwarding } from '../../../src/authority/core/forwarding.ts';
 import { utf8Encode } from '../../../src/base/text.ts';
 import { createAccountCopy, readFeedPage } from '../../../src/node/enrollment-accounts.ts';
@@ -83,4 +83,33 @@ test('rules are kept, changed one by one, follow the feed, and outlive a restart
   copy.value.apply({ ...again.page(version, epoch, 'all'), configSequence: 1 });
   assert.equal(copy.value.lookup('alice')?.forwarding, undefined);
   assert.equal(changes.length, 2);
+});
+
+test('redirection of a user follows the feed, outlives a restart, and is shown', () => {
+  const host = createHost();
+  const users = createUserAccounts(host);
+  write(host.store.data, users.startup);
+  host.commitOk(users.add('alice', 'pw'));
+  assert.equal('redirected' in summaryOfUser(users.find('alice')!), false);
+  host.commitOk(users.setRedirected('alice', true));
+  const copyStore = createMemoryStore();
+  const copy = createAccountCopy(copyStore);
+  assert.ok(copy.ok);
+  const feed = (from: ReturnType<typeof createUserAccounts>): void => {
+    const { version, epoch } = copy.value.position();
+    const page = { ...from.page(version, epoch, 'all'), configSequence: 1 };
+    const read = readFeedPage(utf8Encode(JSON.stringify(page)));
+    assert.ok(read !== undefined);
+    copy.value.apply(read);
+  };
+  feed(users);
+  assert.equal(copy.value.lookup('alice')?.redirected, true);
+  const restarted = createAccountCopy(copyStore);
+  assert.ok(restarted.ok && restarted.value.lookup('alice')?.redirected === true);
+  const again = createUserAccounts(host);
+  assert.equal(summaryOfUser(again.find('alice')!).redirected, true);
+  host.commitOk(again.setRedirected('alice', false));
+  feed(again);
+  assert.equal('redirected' in copy.value.lookup('alice')!, false);
+  assert.equal(again.setRedirected('nobody', true).ok, false);
 });

@@ -81,7 +81,10 @@ export interface World {
 
 export const users = ['alice', 'bob', 'carol', 'dave'];
 
-export function createWorld(deps: Partial<AdapterDeps> = {}): World {
+/** `deps` are those of every box, or of the box with that number. */
+export function createWorld(
+  deps: Partial<AdapterDeps> | ((box: number) => Partial<AdapterDeps>) = {},
+): World {
   const clock = createClock();
   const ring = createRing(clock);
   const directory = createDirectory(users);
@@ -129,7 +132,7 @@ export function createWorld(deps: Partial<AdapterDeps> = {}): World {
         unprovedCaller: 'refuse',
         ...more,
       },
-      ...deps,
+      ...(typeof deps === 'function' ? deps(number) : deps),
     });
     adapter.start();
     clock.run(3000);

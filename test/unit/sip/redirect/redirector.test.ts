@@ -65,3 +65,20 @@ test('[S3261-8.3-04] unknown users are 404, never redirected to themselves', () 
   alice.send(message(alice, { callId: 'x', uri: `sip:bob@${domain}` }));
   alice.response(302);
 });
+
+test('phones that only this server reaches are told by the place that leads here, once', () => {
+  const rig = createRig(() => ({
+    listener: () => ({ algorithms: ['MD5'], role: 'redirect' }),
+    placeHere: (aor, { sips, transport }) =>
+      `${sips ? 'sips' : 'sip'}:${aor};gr=here;x-via=${transport}`,
+  }));
+  const alice = rig.phone('192.0.2.10');
+  register(rig.phone('192.0.2.20', 'ws'), 'bob', { contacts: ['<sip:bob@a.invalid>;q=0.5'] });
+  register(rig.phone('192.0.2.21', 'ws'), 'bob', { contacts: ['<sip:bob@b.invalid>;q=0.4'] });
+  register(rig.phone('192.0.2.22'), 'bob', { contacts: ['<sip:bob@192.0.2.22:5062>;q=0.3'] });
+  alice.send(message(alice));
+  assert.deepEqual(alice.response(302).rows('Contact'), [
+    `<sip:bob@${domain};gr=here;x-via=udp>;q=0.500`,
+    '<sip:bob@192.0.2.22:5062>;q=0.300',
+  ]);
+});
