@@ -41,13 +41,14 @@ describe('features of desk phones', { skip: without('baresip') }, () => {
   const aor = (user: string): string => `sip:${user}@${lab.domain}`;
 
   /** A rule of forwarding, in force on every box within two seconds. */
-  async function rule(user: string, ...words: readonly string[]): Promise<void> {
+  const rule = async (user: string, ...words: readonly string[]): Promise<void> =>
+    await change('forward', user, ...words);
+
+  async function change(...words: readonly string[]): Promise<void> {
     const dir = join(lab.dir, 'authority');
-    const child = spawn(
-      process.execPath,
-      ['src/main.ts', 'user', 'forward', user, ...words, '--dir', dir],
-      { stdio: ['ignore', 'ignore', 'inherit'] },
-    );
+    const child = spawn(process.execPath, ['src/main.ts', 'user', ...words, '--dir', dir], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const [status] = (await once(child, 'exit')) as [number];
     assert.equal(status, 0);
     await sleep(2000);
@@ -152,6 +153,22 @@ describe('features of desk phones', { skip: without('baresip') }, () => {
       await carol.event('CALL_CLOSED');
     } finally {
       bob.close();
+    }
+  });
+
+  test('a user with redirection: the phone follows the 302 to the GRUU by itself', async () => {
+    await change('redirect', 'alice', 'on');
+    try {
+      const alice = await phone('alice', 1);
+      const bob = await phone('bob', 2, { answer: 'auto' });
+      await establish(alice, bob);
+      await mediaFlows(bob);
+      assert.match(alice.log(), /^SIP\/2\.0 302 /m);
+      assert.match(alice.log(), /^INVITE sip:bob@lab\.example;gr=/m);
+      alice.command('hangup');
+      await bob.event('CALL_CLOSED');
+    } finally {
+      await change('redirect', 'alice', 'off');
     }
   });
 
