@@ -7,52 +7,8 @@ import {
   createResponse,
   parseMessage,
 } from '../../../../src/sip/message/message.ts';
-import type { SipMessage, SipRequest } from '../../../../src/sip/message/message.ts';
-
-const invite = [
-  'INVITE sip:bob@example.com SIP/2.0',
-  'Via: SIP/2.0/UDP a.example;branch=z9hG4bK1, SIP/2.0/TCP "b,c".example',
-  'v: SIP/2.0/UDP d.example;branch=z9hG4bK2',
-  'Max-Forwards: 70',
-  'f: "A, \\"l\\"" <sip:alice@example.com>;tag=1',
-  'TO:<sip:bob@example.com>',
-  'i: call-1@example.com',
-  'CSeq: 7 INVITE',
-  'Record-Route: <sip:p1.example;lr>',
-  'record-route: <sip:p2.example;lr>, <sip:p3.example;lr>',
-  'X-Odd:  keep   this ',
-  'Timestamp: 54',
-  'c: text/plain',
-  'l: 4',
-  '',
-  'body',
-].join('\r\n');
-
-function bytes(text: string): Uint8Array {
-  return Buffer.from(text, 'latin1');
-}
-
-function text(message: SipMessage): string {
-  return Buffer.from(message.toBytes()).toString('latin1');
-}
-
-function parse(source: string): SipMessage {
-  const parsed = parseMessage(bytes(source));
-  assert.ok(parsed.ok, parsed.ok ? '' : parsed.error.reason);
-  return parsed.value;
-}
-
-function request(source: string): SipRequest {
-  const message = parse(source);
-  assert.ok(message.kind === 'request');
-  return message;
-}
-
-function refusal(source: string): { reason: string; status: number | undefined } {
-  const parsed = parseMessage(bytes(source));
-  assert.ok(!parsed.ok);
-  return { reason: parsed.error.reason, status: parsed.error.reply?.status };
-}
+import { latin1Encode as bytes } from '../../../../src/base/text.ts';
+import { invite, parse, refusal, request, textOf as text } from './support.ts';
 
 test('[S3261-7.3.3-01] compact and long names mean the same', () => {
   const message = request(invite);
@@ -99,33 +55,6 @@ test('[S3261-16.6-01] an edited copy keeps every other field, the order and the 
   assert.equal(edited.via.branch, 'z9hG4bKme');
   assert.equal(edited.uri, 'sip:bob@10.0.0.1:5062');
   assert.equal(text(request(invite)), invite);
-});
-
-test('first values are removed and replaced one by one', () => {
-  const message = request(invite);
-  const popped = message.edit().removeFirstValue('Via').build();
-  assert.deepEqual(popped.rows('Via'), [
-    'SIP/2.0/TCP "b,c".example',
-    'SIP/2.0/UDP d.example;branch=z9hG4bK2',
-  ]);
-  const twice = message.edit().removeFirstValue('Via').removeFirstValue('Via').build();
-  assert.equal(twice.via.branch, 'z9hG4bK2');
-  const none = message.edit().remove('Via').build();
-  assert.throws(() => none.via, UsageError);
-  const replaced = message.edit().replaceFirstValue('Via', 'SIP/2.0/UDP x;branch=q').build();
-  assert.equal(replaced.via.branch, 'q');
-  assert.equal(replaced.values('Via').length, 3);
-});
-
-test('set, append and remove work on all rows of a name', () => {
-  const message = request(invite)
-    .edit()
-    .set('Record-Route', '<sip:one;lr>')
-    .append('X-Odd', 'two')
-    .build();
-  assert.deepEqual(message.rows('Record-Route'), ['<sip:one;lr>']);
-  assert.deepEqual(message.rows('X-Odd'), ['keep   this', 'two']);
-  assert.ok(!message.edit().remove('x-odd').build().has('X-Odd'));
 });
 
 test('[S3261-20.14-01] Content-Length follows a new body and counts bytes', () => {

@@ -102,3 +102,61 @@ test('a body sent byte by byte costs linear time', () => {
   assert.equal(collect(cut(text, 1)).length, 1);
   assert.ok(process.threadCpuUsage(start).user < 2_000_000);
 });
+
+test('[S5626-5.4-02] line ends are pings and pongs wherever the pieces are cut', () => {
+  const table: readonly (readonly [readonly string[], readonly string[]])[] = [
+    [['\r\n\r\n\r\n\r\n'], ['ping', 'ping']],
+    [['\r\n', '\r\n'], ['ping']],
+    [['\r', '\n\r', '\n'], ['ping']],
+    [['\r\n'], []],
+    [
+      ['\r\n', small],
+      ['pong', small],
+    ],
+    [
+      ['\r\n\r', `\n${small}`],
+      ['ping', small],
+    ],
+    [
+      ['\r\n\r\n\r\n', small],
+      ['ping', 'pong', small],
+    ],
+    [[`${small}\r\n${small}`], [small, 'pong', small]],
+    [['\r\n\r', 'x'], ['pong']],
+  ];
+  for (const [pieces, expected] of table) {
+    assert.deepEqual(collect(pieces.map((piece) => Buffer.from(piece))), expected);
+  }
+});
+
+test('the header may have 64 kB before its end is known', () => {
+  const header = 'a'.repeat(65_536);
+  assert.deepEqual(collect([Buffer.from(header)]), []);
+  assert.deepEqual(collect([Buffer.from(`${header}a`)]), ['!header-too-large']);
+  assert.deepEqual(collect(cut(`${small}${header}a`, 60_000)), [small, '!header-too-large']);
+});
+
+test('the largest body is a body; lengths may be repeated, padded and folded', () => {
+  const message = (length: string, body: string): string =>
+    `MESSAGE sip:a SIP/2.0\r\nContent-Length:${length}\r\n\r\n${body}`;
+  const largest = message('262144', 'x'.repeat(262_144));
+  assert.deepEqual(collect(cut(`${largest}${small}`, 100_000)), [largest, small]);
+  for (const length of ['\t3 ', ' 0003', '\r\n 3', '\r\n\t3', ' 3\r\nl: 3', ' 3\r\nL\t: 3']) {
+    assert.deepEqual(collect([Buffer.from(message(length, 'abc') + small)]), [
+      message(length, 'abc'),
+      small,
+    ]);
+  }
+  const other = 'MESSAGE sip:a SIP/2.0\r\nX-Content-Length: 9\r\nX: l: 9\r\n\r\n';
+  assert.deepEqual(collect([Buffer.from(other + small)]), [other, small]);
+});
+
+test('the empty line of one message is not made of the end of the one before', () => {
+  const bodyOf = (text: string): string =>
+    `MESSAGE sip:a SIP/2.0\r\nl: ${String(text.length)}\r\n\r\n${text}`;
+  const first = bodyOf('x\r\n');
+  const stream = `${first}\nA\r\n\r\n`;
+  for (const size of [1, 5, 1000]) {
+    assert.deepEqual(collect(cut(stream, size)), [first, '\nA\r\n\r\n']);
+  }
+});
