@@ -217,6 +217,7 @@ test('foreign predicates of any shape are read in linear time and exclude nothin
     q: 1000,
     instances: [],
     anonymousPhones: true,
+    addresses: [],
   };
   for (const text of ['', '(', '()', '(&', '(sip.schemes', 'x', '(! )', '('.repeat(5000)]) {
     assert.deepEqual(decodeContactPrefs(text), unrestricted, text.slice(0, 20));
