@@ -231,7 +231,6 @@ export function createAttacher(dependencies: AttachDependencies): Attacher {
   function finish(attempt: OwnAttach, outcome: Outcome<NodeId>): void {
     if (!own.delete(attempt)) return;
     attempt.timer?.cancel();
-    attempt.cancelRequest();
     attempt.path?.abandon();
     (outcome.ok ? succeeded : failed).add();
     if (outcome.ok && attempt.listening !== undefined) {

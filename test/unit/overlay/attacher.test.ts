@@ -181,6 +181,7 @@ test('the connection of the answerer ends the Attach; where it listens is rememb
   attacher.linkUp(entry);
   assert.deepEqual(outcomes, [success(other)]);
   assert.equal(entry.attached, true);
+  assert.equal(attacher.size, 0);
   assert.equal(early.attached, false);
   assert.deepEqual(learned, [[other, 6084]]);
   assert.deepEqual(counts(), [1, 0, 0]);

@@ -34,6 +34,7 @@ interface SceneOptions {
 function scene({ member = false, remembered, configured = [] }: SceneOptions = {}) {
   const clock = createFakeClock();
   const dialer = notedDialer();
+  const warnings: string[] = [];
   const store = memoryStore(clock);
   if (member) store.write([{ put: 'overlay/member', value: latin1Encode('1') }]);
   if (remembered !== undefined) {
@@ -48,7 +49,12 @@ function scene({ member = false, remembered, configured = [] }: SceneOptions = {
     self,
     clock,
     random: evenRandom,
-    trace: silentTrace,
+    trace: {
+      ...silentTrace,
+      log(level, event) {
+        if (level === 'warn') warnings.push(event);
+      },
+    },
     dialer,
     store,
     links: {
@@ -84,6 +90,7 @@ function scene({ member = false, remembered, configured = [] }: SceneOptions = {
     joins,
     probes,
     bootstrap,
+    warnings,
     refuse: () => (refuses = true),
     ports: () => dialer.dials.map(({ target }) => target.address),
     kept: () => latin1Decode(store.get('overlay/bootstrap-peers') ?? new Uint8Array()).split('\n'),
@@ -123,6 +130,20 @@ test('rounds without a link become slower, up to half a minute', () => {
   }
   const pauses = times.slice(1).map((ms, i) => ms - (times[i] ?? 0));
   assert.deepEqual(pauses, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+});
+
+test('that nobody can be reached is said from the second round on, anew after each link', () => {
+  const { bootstrap, clock, dials, table, warnings } = scene();
+  bootstrap.start([at(1)]);
+  dials[0]?.done(failure('refused'));
+  assert.deepEqual(warnings, []);
+  clock.advance(500);
+  assert.deepEqual(warnings.splice(0), ['no-bootstrap-reachable']);
+  dials[1]?.done(success(linked(a)));
+  table.delete(a);
+  bootstrap.linkDown(a);
+  clock.advance(500);
+  assert.deepEqual([dials.length, warnings], [3, []]);
 });
 
 test('an address that is being dialed is not dialed again', () => {

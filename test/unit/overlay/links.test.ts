@@ -69,6 +69,7 @@ test('a connection of a member becomes a link; both directions are counted', () 
   assert.equal(world.messages[0].bytes.length, 10);
   const [shown] = world.table.snapshot();
   assert.deepEqual([shown?.ageS, shown?.messagesIn, shown?.bytesIn], [2, 1, 10]);
+  assert.deepEqual([shown?.messagesOut, shown?.bytesOut], [0, 0]);
   assert.equal(entry.usedAtMs, 4000);
   connection.handler?.closed('gone');
   assert.deepEqual(world.events, ['up 8', 'down 8 gone']);

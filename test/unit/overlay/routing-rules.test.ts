@@ -187,6 +187,8 @@ test('a response leaves out hops that have gone; a request does not', () => {
     decided(scene({ links: [b, c] }), message(through, { code: messageCodes.pingAns })),
     'to b: b c',
   );
+  const answer = message([node(b)], { code: messageCodes.pingAns });
+  assert.equal(decided(scene(), answer), 'drop no-next-hop', 'the last one is no hop on the way');
 });
 
 test('a silent link is gone round by the topology, or used when there is no other way', () => {

@@ -6,7 +6,6 @@ import type { NodeId } from '../../../src/base/ids.ts';
 import type { Outcome } from '../../../src/base/outcome.ts';
 import { silentTrace } from '../../../src/ports/trace.ts';
 import type { OverlayError } from '../../../src/overlay/api.ts';
-import { createConnectionSlots } from '../../../src/overlay/connection-slots.ts';
 import type { PingResult } from '../../../src/overlay/peer-api.ts';
 import {
   createViaLists,
@@ -125,35 +124,6 @@ test('[R6940-6.3.2.2-12] [R6940-6.3.2.2-13] a slot of another generation leads n
   assert.ok(b.exchange(answer).every((got) => errorOf(got) === undefined));
   assert.ok(again.received.every((got) => !isAnswer(got)));
   assert.equal(peer.count('overlay_messages_dropped_total', 'unknown-opaque-id'), 1);
-});
-
-test('[R6940-6.3.2.2-09] [R6940-6.3.2.2-10] [R6940-6.3.2.2-11] slots rotate, generations begin anywhere and count on', () => {
-  const slots = createConnectionSlots(random('one'));
-  slots.linked(id('1'));
-  const first = slots.idOf(id('1')) as number;
-  assert.equal(first & 0xfff, 0);
-  assert.equal(slots.nodeOf(first), id('1'));
-  slots.unlinked(id('1'));
-  assert.equal(slots.nodeOf(first), undefined);
-  slots.linked(id('2'));
-  assert.equal((slots.idOf(id('2')) as number) & 0xfff, 1);
-  // Once round: the first slot again, one generation later.
-  for (let slot = 2; slot < 4096; slot++) {
-    slots.linked(id('3'));
-    slots.unlinked(id('3'));
-  }
-  slots.linked(id('4'));
-  const reused = slots.idOf(id('4')) as number;
-  assert.equal(reused & 0xfff, 0);
-  assert.equal((reused >> 12) & 7, (((first >> 12) & 7) + 1) & 7);
-  assert.equal(slots.nodeOf(first), undefined);
-  assert.equal(reused & 0x8000, 0x8000);
-  const begins = ['a', 'b', 'c', 'd', 'e', 'f'].map((seed) => {
-    const other = createConnectionSlots(random(seed));
-    other.linked(id('1'));
-    return other.idOf(id('1'));
-  });
-  assert.ok(new Set(begins).size > 1);
 });
 
 function lists(mode: ViaListMode): { via: ViaLists; clock: ReturnType<typeof createFakeClock> } {

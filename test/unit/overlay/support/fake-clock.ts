@@ -13,11 +13,14 @@ export interface FakeClock extends Clock {
   advance(spanMs: number): void;
   /** Advances in small steps until the condition holds; false after `atMostMs`. */
   advanceUntil(condition: () => boolean, atMostMs: number): boolean;
+  /** Timers that are neither fired nor cancelled. */
+  readonly pending: number;
 }
 
 export function createFakeClock(wallStartMs = 1_700_000_000_000): FakeClock {
   let now = 0;
   let order = 0;
+  let pending = 0;
   const queue = createHeap<Entry>((a, b) =>
     a.atMs === b.atMs ? a.order < b.order : a.atMs < b.atMs,
   );
@@ -30,6 +33,8 @@ export function createFakeClock(wallStartMs = 1_700_000_000_000): FakeClock {
       queue.pop();
       if (next.cancelled) continue;
       now = Math.max(now, next.atMs);
+      next.cancelled = true;
+      pending--;
       next.fire();
     }
     now = end;
@@ -41,13 +46,18 @@ export function createFakeClock(wallStartMs = 1_700_000_000_000): FakeClock {
     after(_name, delayMs, fire): Timer {
       const entry: Entry = { atMs: now + delayMs, order: order++, fire, cancelled: false };
       queue.push(entry);
+      pending++;
       return {
         cancel: () => {
+          if (!entry.cancelled) pending--;
           entry.cancelled = true;
         },
       };
     },
     advance,
+    get pending() {
+      return pending;
+    },
     advanceUntil(condition, atMostMs) {
       const end = now + atMostMs;
       while (!condition() && now < end) advance(5);
