@@ -88,3 +88,77 @@ test('answers of any size are held, and the oldest are forgotten beyond the boun
   assert.equal(memory.size, fitting + 10 - forgotten());
   for (let i = 0; i < 10; i++) assert.ok(memory.find(`more-${String(i)}`));
 });
+
+test('a search is bounded, however many keys meet in one bucket', () => {
+  const clock = createTestClock();
+  const trace = silentTrace;
+  const memory = createAnswerMemory({ clock, trace, seed: 1, lifetimeMs, bucketCount: 1 });
+  for (let i = 0; i < 65; i++)
+    memory.remember(`k${String(i)}`, String(i), latin1Encode('x'), sender);
+  assert.equal(memory.find('k0'), undefined);
+  for (let i = 1; i < 65; i++) assert.equal(memory.find(`k${String(i)}`)?.toTag, String(i));
+  assert.equal(memory.find('k1x'), undefined);
+  assert.equal(memory.find('k'), undefined);
+  assert.equal(memory.find(''), undefined);
+});
+
+test('answers are let go an eighth of their lifetime at a time, with one host timer', () => {
+  const { clock, memory } = createMemory();
+  const put = (key: string): void => memory.remember(key, 't', latin1Encode('x'), sender);
+  assert.equal(clock.pending, 0);
+  put('a');
+  clock.advance(3_999);
+  put('b');
+  assert.equal(clock.pending, 1);
+  clock.advance(1);
+  put('c');
+  clock.advance(lifetimeMs - 4_000);
+  assert.equal(memory.find('a'), undefined);
+  assert.equal(memory.find('b')?.toTag, 't');
+  assert.equal(memory.size, 3, 'a waits for b, with which it shares a chunk');
+  clock.advance(3_999);
+  assert.equal(memory.find('b'), undefined);
+  assert.equal(memory.size, 1);
+  assert.equal(memory.find('c')?.toTag, 't');
+  clock.advance(1);
+  assert.deepEqual([memory.size, clock.pending], [0, 0]);
+  put('d');
+  assert.deepEqual([memory.size, clock.pending], [1, 1]);
+  assert.equal(memory.find('d')?.toTag, 't');
+  assert.equal(memory.find('a'), undefined, 'what was there before is not found in used memory');
+});
+
+test('answers that fill a chunk to its last byte, or are larger than one, are whole', () => {
+  const { clock, memory } = createMemory();
+  const header = 36;
+  const put = (key: string, wholeBytes: number): Uint8Array => {
+    const response = new Uint8Array(wholeBytes - header - key.length - 1);
+    for (let i = 0; i < response.length; i++) response[i] = (i * 31 + key.length) & 255;
+    memory.remember(key, 't', response, sender);
+    return response;
+  };
+  const sizes = [40_000, 25_536, 100, 65_536, 65_537, 50, 200_000, 65_536 - 50, 51];
+  const made = sizes.map((size, i) => put(`key${String(i)}`, size));
+  for (const [i, response] of made.entries()) {
+    const found = memory.find(`key${String(i)}`);
+    assert.equal(found?.toTag, 't');
+    assert.deepEqual(found.response, response);
+  }
+  clock.advance(lifetimeMs);
+  assert.equal(memory.size, 0);
+  const again = sizes.map((size, i) => put(`new${String(i)}`, size));
+  for (const [i, response] of again.entries()) {
+    assert.deepEqual(memory.find(`new${String(i)}`)?.response, response);
+    assert.equal(memory.find(`key${String(i)}`), undefined);
+  }
+});
+
+test('each answer keeps its own sender, also when senders change all the time', () => {
+  const { memory } = createMemory();
+  const senders = Array.from({ length: 3 }, () => ({ closed: false, send: () => true }));
+  const order = [0, 0, 1, 0, 2, 2, 1];
+  order.forEach((which, i) => {
+    memory.remember(`k${String(i)}`, '', new Uint8Array(0), senders[which] ?? sender);
+  });
+  order.forEach((which, i) => assert.equal(memory.find(`k${String(i)}`)?.sender, senders[which]));
+});

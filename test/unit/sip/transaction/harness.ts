@@ -1,9 +1,14 @@
+import assert from 'node:assert/strict';
 import type { Clock } from '../../../../src/ports/clock.ts';
 import type { Flow } from '../../../../src/ports/flow.ts';
 import type { Random } from '../../../../src/ports/random.ts';
 import type { Trace } from '../../../../src/ports/trace.ts';
 import { createPrng } from '../../../../src/base/prng.ts';
-import { createRequest, parseMessage } from '../../../../src/sip/message/message.ts';
+import {
+  createRequest,
+  createResponse,
+  parseMessage,
+} from '../../../../src/sip/message/message.ts';
 import type { SipMessage, SipRequest, SipResponse } from '../../../../src/sip/message/message.ts';
 import { createTransactionLayer } from '../../../../src/sip/transaction/layer.ts';
 import type {
@@ -67,6 +72,7 @@ export interface World {
   readonly acks: SipRequest[];
   readonly strays: SipResponse[];
   readonly counts: Map<string, number>;
+  readonly gauges: Map<string, () => number>;
   flow(transport: 'udp' | 'tcp', port?: number): TestFlow;
   receive(flow: Flow, message: SipMessage | string): void;
 }
@@ -78,9 +84,10 @@ export function createWorld(extra: Partial<TransactionDeps> = {}): World {
   const acks: SipRequest[] = [];
   const strays: SipResponse[] = [];
   const counts = new Map<string, number>();
+  const gauges = new Map<string, () => number>();
   const trace: Trace = {
     log: () => undefined,
-    gauge: () => undefined,
+    gauge: (name, read) => void gauges.set(name, read),
     counter: (name, labels) => ({
       add(by = 1) {
         const key = labels === undefined ? name : `${name}:${Object.values(labels).join(',')}`;
@@ -108,6 +115,7 @@ export function createWorld(extra: Partial<TransactionDeps> = {}): World {
     acks,
     strays,
     counts,
+    gauges,
     flow(transport, port = 5060) {
       const sent: TestFlow['sent'] = [];
       return {
@@ -206,4 +214,20 @@ export function timeline(flow: TestFlow): string[] {
     const what = message.kind === 'request' ? message.method : String(message.status);
     return `${String(atMs)} ${what}`;
   });
+}
+
+/** The one request that the handler has seen. */
+export function only(world: World): ServerTransaction {
+  assert.equal(world.requests.length, 1);
+  return world.requests[0] as ServerTransaction;
+}
+
+export function answer(transaction: ServerTransaction, status: number): void {
+  transaction.respond(
+    createResponse(transaction.request, status, undefined, { toTag: transaction.toTag }),
+  );
+}
+
+export function statuses(flow: TestFlow): number[] {
+  return flow.sent.map(({ message }) => (message as SipResponse).status);
 }
