@@ -30,6 +30,10 @@ const commands: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'create, list and revoke join tokens',
     load: async () => (await import('./cli/commands/token.ts')).tokenCommand,
   },
+  ban: {
+    summary: 'list and lift bans of sources and users',
+    load: async () => (await import('./cli/commands/ban.ts')).banCommand,
+  },
   lookup: {
     summary: 'show where an address of record is registered',
     load: async () => (await import('./cli/commands/lookup.ts')).lookupCommand,

@@ -74,6 +74,8 @@ export interface Adapter {
   /** {@link AdapterDeps.identityFor} has something new for this user. */
   identityChanged(aor: string): void;
   snapshot(): AdapterSnapshot;
+  /** Ends all bans of an address, or the lock of a user (AOR); false when there is none. */
+  liftBan(source: string): boolean;
   /** SIP transactions alive. */
   transactions(): number;
   readonly domains: AdapterDomains;
@@ -384,6 +386,7 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     overlayReady: () => publisher.overlayReady(),
     heardFrom: (nodeId) => connections.heardFrom(nodeId),
     identityChanged: (aor) => publisher.identityChanged(aor),
+    liftBan: (source) => server.liftBan(source),
     transactions: () => server.transactions,
     snapshot: () => ({
       sip: server.snapshot(),

@@ -13,7 +13,7 @@ import type { Outcome } from '../base/outcome.ts';
 import { listenError } from '../node/tls.ts';
 import type { Trace } from '../ports/trace.ts';
 import { dashboardPage } from './dashboard-page.ts';
-import type { AdminSources, AuthorityAdmin } from './sources.ts';
+import type { AdminSources, AuthorityAdmin, BanAdmin } from './sources.ts';
 
 export interface AdminServer {
   /** Rejects with a sentence that names address and port when they are taken. */
@@ -69,16 +69,14 @@ function routes(sources: AdminSources, bearerToken: string): Hono {
   app.get('/api/status', (context) => context.json(sources.status()));
   app.get('/api/ring', (context) => {
     const ring = sources.ring();
-    return ring === undefined
-      ? context.json({ error: 'this box runs no adapter; ask one that does' }, 404)
-      : context.json(ring);
+    return ring === undefined ? noAdapter(context) : context.json(ring);
   });
   app.get('/api/lookup', async (context) => {
     const aor = context.req.query('aor') ?? '';
     if (aor === '' || aor.length > 256)
       return context.json({ error: 'give ?aor=user@domain' }, 400);
     if (sources.lookup === undefined) {
-      return context.json({ error: 'this box runs no adapter; ask one that does' }, 404);
+      return noAdapter(context);
     }
     const found = await sources.lookup(aor);
     return found.ok ? context.json(found.value) : context.json({ error: found.error }, 404);
@@ -87,13 +85,12 @@ function routes(sources: AdminSources, bearerToken: string): Hono {
   const expected = utf8Encode(`Bearer ${bearerToken}`);
   const authorised = (context: Context): boolean =>
     constantTimeEqual(utf8Encode(context.req.header('authorization') ?? ''), expected);
+  banRoutes(app, sources.bans, authorised);
   const withAuthority = (
     handler: (context: Context, authority: AuthorityAdmin) => Promise<Response> | Response,
   ): ((context: Context) => Promise<Response> | Response) => {
     return (context) => {
-      if (!authorised(context)) {
-        return context.json({ error: 'the bearer token of the data directory is needed' }, 401);
-      }
+      if (!authorised(context)) return unauthorised(context);
       if (sources.authority === undefined) {
         return context.json(
           { error: 'this box does not run the authority; run the command on the box that does' },
@@ -111,6 +108,33 @@ function routes(sources: AdminSources, bearerToken: string): Hono {
       : context.json({ error: `use ${allowed.join(' or ')}` }, 405, { Allow: allowed.join(', ') });
   });
   return app;
+}
+
+function banRoutes(
+  app: Hono,
+  bans: BanAdmin | undefined,
+  authorised: (context: Context) => boolean,
+): void {
+  app.get('/api/bans', (context) => {
+    if (!authorised(context)) return unauthorised(context);
+    return bans === undefined ? noAdapter(context) : context.json(bans.list());
+  });
+  app.delete('/api/bans/:source', (context) => {
+    if (!authorised(context)) return unauthorised(context);
+    if (bans === undefined) return noAdapter(context);
+    const source = context.req.param('source');
+    return bans.lift(source)
+      ? context.json({ source })
+      : context.json({ error: `${source} is not banned at this box` }, 404);
+  });
+}
+
+function unauthorised(context: Context): Response {
+  return context.json({ error: 'the bearer token of the data directory is needed' }, 401);
+}
+
+function noAdapter(context: Context): Response {
+  return context.json({ error: 'this box runs no adapter; ask one that does' }, 404);
 }
 
 /** Methods that the path answers to. */

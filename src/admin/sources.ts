@@ -10,10 +10,19 @@ export interface AdminSources {
   health(): Outcome<void>;
   /** The overlay record of an AOR, resolved now; `undefined` on a box without an adapter. */
   lookup: ((aor: string) => Promise<Outcome<object>>) | undefined;
+  /** Who is kept out; `undefined` on a box without an adapter. */
+  bans: BanAdmin | undefined;
   /** Prometheus text. */
   metrics(): Promise<string>;
   /** Present on the box that runs the authority. */
   authority: AuthorityAdmin | undefined;
+}
+
+/** Sources that are not served for now, and users that are guessed at. */
+export interface BanAdmin {
+  list(): readonly object[];
+  /** By address or user name; false when nobody of that name is banned. */
+  lift(source: string): boolean;
 }
 
 /** Account and token administration; failures are sentences for a person. */

@@ -214,6 +214,8 @@ export const limits = {
     credentialRows: 8,
     /** Sources whose failed attempts are counted. */
     failureSources: 10_000,
+    /** Sources whose requests without proof are counted, and those that are banned for them. */
+    floodSources: 16_384,
     /** Subscriptions to the registrations of users, and those to one user. */
     subscriptions: 10_000,
     subscriptionsPerAor: 16,

@@ -582,6 +582,29 @@ export const settingsSchema = {
       env: 'CHORDIAL_AUTH_INTEGRITY',
     },
   },
+  flood: {
+    requestsPerS: positive(
+      'Requests per second of one source address that go on without a login; more ban it. Flows on which a user has logged in, dialogs and trunks do not count; 0: no limit.',
+      100,
+      'CHORDIAL_FLOOD_RATE',
+    ),
+    burst: positive(
+      'Such requests of one source at once: an office of so many phones behind one address may start all together.',
+      5000,
+      'CHORDIAL_FLOOD_BURST',
+    ),
+    banS: positive(
+      'Seconds for which requests of a source that was above that limit are dropped unanswered, from when it last was.',
+      60,
+      'CHORDIAL_FLOOD_BAN',
+    ),
+    exemptNetworks: {
+      doc: 'Addresses and networks (CIDR) without that limit: larger sites behind one address, proxies of other domains.',
+      format: 'strings',
+      default: ['127.0.0.0/8', '::1'],
+      env: 'CHORDIAL_FLOOD_EXEMPT',
+    },
+  },
   admin: {
     address: {
       doc: 'Address of the admin port (status, metrics, dashboard). Keep it on loopback.',

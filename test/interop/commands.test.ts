@@ -9,7 +9,7 @@ import { at, chordial, modes, newDirectory, startBox, type RunningBox } from './
 import { until } from './support/wait.ts';
 
 const commands = [
-  ...['start', 'init', 'join', 'user', 'token', 'lookup', 'ring', 'status', 'quickstart'],
+  ...['start', 'init', 'join', 'user', 'token', 'ban', 'lookup', 'ring', 'status', 'quickstart'],
 ] as const;
 
 interface Quickstart {

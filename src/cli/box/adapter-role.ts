@@ -1,7 +1,7 @@
 /** The adapter side of a box: an overlay peer coupled to a SIP server. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AuthorityAdmin } from '../../admin/sources.ts';
+import type { AuthorityAdmin, BanAdmin } from '../../admin/sources.ts';
 import { createAdapter, type Adapter } from '../../adapter/adapter.ts';
 import { createOverload } from '../../adapter/overload.ts';
 import { failure, success, type Outcome } from '../../base/outcome.ts';
@@ -54,6 +54,7 @@ export interface AdapterRole {
   status(): object;
   ring(): object;
   lookup(aor: string): Promise<Outcome<object>>;
+  readonly bans: BanAdmin;
   /** Users kept at this box; `undefined` where the authority keeps them. */
   readonly users: AuthorityAdmin | undefined;
 }
@@ -322,6 +323,11 @@ async function assemble(parts: {
     }),
     ring: () => ringOf(overlay.snapshot()),
     lookup: async (aor) => await lookupForAdmin(adapter, clock, aor),
+    bans: {
+      list: () => adapter.snapshot().sip.bans,
+      lift: (source) =>
+        adapter.liftBan(source) || adapter.liftBan(`${source}@${adapter.domains.canonical}`),
+    },
     users: home.users,
   };
 }

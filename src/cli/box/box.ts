@@ -129,6 +129,7 @@ function adminSources(
     ring: () => adapter?.ring(),
     health: () => healthOf(adapter),
     lookup: adapter === undefined ? undefined : async (aor) => await adapter.lookup(aor),
+    bans: adapter?.bans,
     metrics: async () => await platform.registry.metrics(),
     authority: authority?.admin ?? adapter?.users,
   };

@@ -10,10 +10,15 @@ import { version } from './version.ts';
 
 /** Throws {@link CommandError} for values that the schema cannot judge. */
 export function sipSettings(settings: Settings): SipSettings {
-  const { auth, registrar, sip } = settings;
-  const networks = parseNetworks(auth.exemptNetworks);
-  if (!networks.ok) {
-    throw new CommandError(`auth.exemptNetworks: ${networks.error} is no address or network`);
+  const { auth, flood, registrar, sip } = settings;
+  for (const [key, texts] of [
+    ['auth', auth.exemptNetworks],
+    ['flood', flood.exemptNetworks],
+  ] as const) {
+    const networks = parseNetworks(texts);
+    if (!networks.ok) {
+      throw new CommandError(`${key}.exemptNetworks: ${networks.error} is no address or network`);
+    }
   }
   return {
     registrar: {
@@ -51,6 +56,12 @@ export function sipSettings(settings: Settings): SipSettings {
       maxUserFailures: auth.maxUserFailures,
       banS: auth.banS,
       exemptNetworks: auth.exemptNetworks,
+    },
+    flood: {
+      requestsPerS: flood.requestsPerS,
+      burst: flood.burst,
+      banS: flood.banS,
+      exemptNetworks: flood.exemptNetworks,
     },
     serverName: `Chordial/${version}`,
   };

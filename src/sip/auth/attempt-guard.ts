@@ -1,14 +1,7 @@
 import { limits } from '../../base/limits.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Trace } from '../../ports/trace.ts';
-
-/** A source that may not log in for a while. */
-export interface Ban {
-  readonly source: string;
-  readonly failures: number;
-  /** Wall clock. */
-  readonly untilMs: number;
-}
+import type { Ban } from './bans.ts';
 
 /**
  * Counts failed logins by source address and by user. A source with too many of them is banned for a
@@ -27,8 +20,10 @@ export interface AttemptGuard {
   succeeded(source: string): void;
   /** Sources with failures. */
   readonly sources: number;
-  /** Bans in force, at most `limit`. */
+  /** Bans of sources in force, then locks of users, at most `limit` together. */
   bans(limit: number): readonly Ban[];
+  /** Ends the ban of a source or the lock of a user; false when there is none. */
+  lift(source: string): boolean;
 }
 
 export interface AttemptGuardDeps {
@@ -61,7 +56,7 @@ export function createAttemptGuard(deps: AttemptGuardDeps): AttemptGuard {
   const byUser = new Map<string, Tally>();
   const banned = trace.counter('sip_auth_bans_total', { kind: 'source' });
   const locked = trace.counter('sip_auth_bans_total', { kind: 'user' });
-  trace.gauge('sip_auth_banned_sources', () => list(Infinity).length);
+  trace.gauge('sip_auth_banned_sources', () => list('logins', bySource, Infinity).length);
 
   /** Counts one more; true when this one reached the maximum. */
   function count(tallies: Map<string, Tally>, key: string, maximum: number): boolean {
@@ -88,15 +83,21 @@ export function createAttemptGuard(deps: AttemptGuardDeps): AttemptGuard {
     return untilMs !== 0 && untilMs <= nowMs;
   }
 
-  function list(limit: number): Ban[] {
+  function list(kind: Ban['kind'], tallies: ReadonlyMap<string, Tally>, limit: number): Ban[] {
     const nowMs = clock.wallMs();
     const bans: Ban[] = [];
-    for (const [source, { count: failures, untilMs }] of bySource) {
+    for (const [source, { count: failures, untilMs }] of tallies) {
       if (untilMs <= nowMs) continue;
       if (bans.length >= limit) break;
-      bans.push({ source, failures, untilMs });
+      bans.push({ kind, source, count: failures, untilMs });
     }
     return bans;
+  }
+
+  function forget(tallies: Map<string, Tally>, key: string): boolean {
+    const wasBanned = (tallies.get(key)?.untilMs ?? 0) > clock.wallMs();
+    if (wasBanned) tallies.delete(key);
+    return wasBanned;
   }
 
   return {
@@ -126,6 +127,13 @@ export function createAttemptGuard(deps: AttemptGuardDeps): AttemptGuard {
     get sources() {
       return bySource.size;
     },
-    bans: list,
+    bans(limit) {
+      const sources = list('logins', bySource, limit);
+      return [...sources, ...list('user', byUser, limit - sources.length)];
+    },
+    lift(source) {
+      const wasBanned = forget(bySource, source);
+      return forget(byUser, source) || wasBanned;
+    },
   };
 }

@@ -6,6 +6,7 @@ export interface SipSettings {
   readonly registrar: RegistrarSettings;
   readonly proxy: ProxySettings;
   readonly auth: AuthSettings;
+  readonly flood: FloodSettings;
   /** Value of Server in answers of our own; empty = none. */
   readonly serverName: string;
 }
@@ -65,6 +66,18 @@ export interface AuthSettings {
   readonly exemptNetworks: readonly string[];
 }
 
+/** Limit for requests of sources that prove nothing. */
+export interface FloodSettings {
+  /** Of one source, for as long as it likes; 0 = no limit. */
+  readonly requestsPerS: number;
+  /** Of one source at once. */
+  readonly burst: number;
+  /** How long a ban outlasts the flood. */
+  readonly banS: number;
+  /** Addresses and networks (CIDR) without a limit. */
+  readonly exemptNetworks: readonly string[];
+}
+
 /** Policy of one listener (a name of `Flow.listener`). */
 export interface ListenerPolicy {
   readonly algorithms: readonly DigestAlgorithm[];
@@ -98,6 +111,12 @@ export const defaultSipSettings: SipSettings = {
     maxUserFailures: 100,
     banS: 300,
     exemptNetworks: [],
+  },
+  flood: {
+    requestsPerS: 100,
+    burst: 5000,
+    banS: 60,
+    exemptNetworks: ['127.0.0.0/8', '::1'],
   },
   serverName: 'Chordial',
 };

@@ -3,8 +3,9 @@ import type { Flow, FlowOpener } from '../../ports/flow.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Trace } from '../../ports/trace.ts';
 import type { Accounts } from '../auth/accounts.ts';
-import type { Ban } from '../auth/attempt-guard.ts';
-import { createAuthenticator } from '../auth/authenticator.ts';
+import { type Authenticator, createAuthenticator } from '../auth/authenticator.ts';
+import type { Ban } from '../auth/bans.ts';
+import { type FloodGuard, createFloodGuard } from '../auth/flood-guard.ts';
 import { createRegEvents } from '../events/reg-events.ts';
 import type { Gruus } from '../gruu/gruus.ts';
 import type { LocationTable } from '../location/location-table.ts';
@@ -13,6 +14,7 @@ import type { SipRequest } from '../message/message.ts';
 import type { Diversions } from '../proxy/diversion.ts';
 import { createLocalTargets } from '../proxy/local-targets.ts';
 import { createProxy } from '../proxy/proxy.ts';
+import { readRoutes } from '../proxy/routing.ts';
 import type { CallerScreen, HopAddressing, TargetResolver } from '../proxy/targets.ts';
 import { type RedirectorDeps, createRedirector } from '../redirect/redirector.ts';
 import type { RegistrationAdmission } from '../registrar/admission.ts';
@@ -78,6 +80,8 @@ export interface SipServer {
   /** Sends a request of this server itself; callbacks come later, as for a client transaction. */
   request(request: SipRequest, flow: Flow, callbacks: ClientCallbacks): void;
   snapshot(): SipServerSnapshot;
+  /** Ends all bans of an address, or the lock of a user (AOR); false when there is none. */
+  liftBan(source: string): boolean;
   /** Transactions alive, both sides. */
   readonly transactions: number;
 }
@@ -94,7 +98,7 @@ export interface SipServerSnapshot {
   readonly registersWaiting: number;
   /** Source addresses with failed logins. */
   readonly failingSources: number;
-  /** Sources that may not log in for now, at most 100. */
+  /** Sources that are not served for now and users that are guessed at, at most 100 each. */
   readonly bans: readonly Ban[];
 }
 
@@ -103,7 +107,8 @@ const snapshotBans = 100;
 
 export function createSipServer(deps: SipServerDeps): SipServer {
   const { clock, domains, flows, hops, location, settings, trace } = deps;
-  const authenticator = createAuthenticator({
+  const floods = floodGuard(deps);
+  const authenticator = telling(floods, {
     accounts: deps.accounts,
     domains,
     clock,
@@ -137,6 +142,9 @@ export function createSipServer(deps: SipServerDeps): SipServer {
         if (!pinger.answered(response)) late.handler?.strayResponse(response, flow);
       },
     },
+    ...(floods === undefined
+      ? {}
+      : { admits: (request: SipRequest, flow: Flow) => floods.admits(request, flow) }),
     ...deps.transactions,
   });
   const local = createLocalTargets({ location, flows, gruus: deps.gruus });
@@ -233,7 +241,46 @@ export function createSipServer(deps: SipServerDeps): SipServer {
       bindings: location.bindingCount,
       registersWaiting: registrar.waiting,
       failingSources: authenticator.attempts.sources,
-      bans: authenticator.attempts.bans(snapshotBans),
+      bans: [...(floods?.bans(snapshotBans) ?? []), ...authenticator.attempts.bans(snapshotBans)],
     }),
+    liftBan(source) {
+      const wasFlooding = floods?.lift(source) === true;
+      return authenticator.attempts.lift(source) || wasFlooding;
+    },
+  };
+}
+
+/** None where nobody is asked to prove anything. */
+function floodGuard(deps: SipServerDeps): FloodGuard | undefined {
+  const { domains, hops, settings, trunks } = deps;
+  const { challengeRegistrations, challengeRequests } = settings.auth;
+  if (settings.flood.requestsPerS === 0) return undefined;
+  if (!challengeRegistrations && !challengeRequests) return undefined;
+  return createFloodGuard({
+    ...deps,
+    settings: settings.flood,
+    isKnown(request, flow) {
+      if (trunks?.ofFlow(flow) !== undefined) return true;
+      if (!request.inDialog) return false;
+      const routes = readRoutes(request, flow, hops, domains);
+      return routes.ok && routes.routed.recorded;
+    },
+  });
+}
+
+/** An authenticator whose logins reach the guard. */
+function telling(
+  floods: FloodGuard | undefined,
+  deps: Parameters<typeof createAuthenticator>[0],
+): Authenticator {
+  const authenticator = createAuthenticator(deps);
+  if (floods === undefined) return authenticator;
+  return {
+    attempts: authenticator.attempts,
+    check(request, flow, side, algorithms) {
+      const result = authenticator.check(request, flow, side, algorithms);
+      if (result.ok) floods.proved(flow);
+      return result;
+    },
   };
 }

@@ -111,6 +111,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       repeat(answer, flow);
       return;
     }
+    if (deps.admits?.(request, flow) === false) return;
     if (serverCount() >= capacity) {
       overloads.add();
       respondStateless(request, flow, 503, [['Retry-After', limits.sipTransaction.retryAfter]]);

@@ -136,6 +136,8 @@ export interface TransactionDeps {
    * (RFC 3261 §8.2.2.2). For user agent servers only: a proxy must forward such requests.
    */
   readonly rejectMerged?: (request: SipRequest) => boolean;
+  /** False for a new request that is to be dropped without an answer, before anything is kept of it. */
+  readonly admits?: (request: SipRequest, flow: Flow) => boolean;
   /** Finds a new flow for responses to `via` after the old one was lost (RFC 3261 §18.2.2); `undefined` when there is none. */
   readonly reopen?: (via: Via, lost: Flow, done: (flow: Flow | undefined) => void) => void;
   /**

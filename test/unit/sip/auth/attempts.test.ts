@@ -67,7 +67,7 @@ test('a source that guesses is banned for a while, others are not', () => {
   assert.equal(attempt(robot, 'alice', 'alicepw'), 403, 'the right password comes too late');
   const { bans } = rig.server.snapshot();
   assert.deepEqual(bans, [
-    { source: '192.0.2.66', failures: 3, untilMs: rig.clock.wallMs() + 60_000 },
+    { kind: 'logins', source: '192.0.2.66', count: 3, untilMs: rig.clock.wallMs() + 60_000 },
   ]);
   assert.equal(attempt(rig.phone('192.0.2.10'), 'alice', 'alicepw'), 200);
   rig.clock.advance(59_000);
@@ -112,7 +112,7 @@ test('[S3261-10.3-05] unknown users are banned and answered like known ones', ()
 });
 
 test('exempt networks are never banned', () => {
-  const rig = createGuardedRig({ exemptNetworks: ['192.0.2.64/26'] });
+  const rig = createGuardedRig({ exemptNetworks: ['192.0.2.64/26'], maxUserFailures: 0 });
   const tester = rig.phone('192.0.2.66');
   for (let i = 0; i < 8; i++) assert.equal(attempt(tester, 'bob', 'wrong'), 401);
   assert.deepEqual(rig.server.snapshot().bans, []);
@@ -211,4 +211,26 @@ test('networks of both families', () => {
   ]) {
     assert.deepEqual(parseNetworks([bad]), { ok: false, error: bad });
   }
+});
+
+test('bans of sources and locks of users are shown and can be lifted', () => {
+  const rig = createGuardedRig({ maxFailures: 3, maxUserFailures: 4 });
+  const robot = rig.phone('192.0.2.66');
+  for (const guess of ['a', 'b', 'c']) attempt(robot, 'alice', guess);
+  const other = rig.phone('192.0.2.67');
+  attempt(other, 'alice', 'd');
+  const untilMs = rig.clock.wallMs() + 60_000;
+  assert.deepEqual(rig.server.snapshot().bans, [
+    { kind: 'logins', source: '192.0.2.66', count: 3, untilMs },
+    { kind: 'user', source: `alice@${domain}`, count: 4, untilMs },
+  ]);
+  assert.equal(attempt(robot, 'bob', 'bobpw'), 403);
+  assert.equal(rig.server.liftBan('192.0.2.66'), true);
+  assert.equal(attempt(robot, 'bob', 'bobpw'), 200);
+  assert.equal(attempt(robot, 'alice', 'alicepw'), 401, 'the user is still locked');
+  assert.equal(rig.server.liftBan(`alice@${domain}`), true);
+  assert.equal(attempt(robot, 'alice', 'alicepw'), 200);
+  assert.equal(rig.server.liftBan('192.0.2.66'), false);
+  assert.equal(rig.server.liftBan('192.0.2.67'), false, 'failures, but no ban');
+  assert.deepEqual(rig.server.snapshot().bans, []);
 });
