@@ -217,17 +217,13 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
   }
 
   return {
-    start() {
-      attempts = 0;
-      attachFirst();
-    },
+    start: attachFirst,
     step,
     updateFrom(from, lists) {
       if ((phase.name !== 'join' && phase.name !== 'transfer') || from !== phase.admitting) return;
       const before = lists.predecessors[0];
       if (before === self) {
         enter({ name: 'off' });
-        attempts = 0;
         dependencies.admitted();
       } else if (before !== undefined && strictlyBetween(self, before, from)) {
         // Somebody else was admitted between us and this peer: that one admits us now.

@@ -40,6 +40,15 @@ interface Copy {
   readonly done: (copied: boolean) => void;
 }
 
+/** What we lost lately. */
+interface Owed {
+  /** It begins after this. */
+  readonly from: NodeId;
+  readonly untilMs: number;
+  /** The new owners that got their part, and from where. */
+  readonly given: Map<NodeId, NodeId>;
+}
+
 const replicaCount = 2;
 const copiesAtOnce = 2;
 const handOverTries = 3;
@@ -56,8 +65,7 @@ export function createReplication(
   let timer: Timer | undefined;
   let dropTimer: Timer | undefined;
   let holdUntilMs = -Infinity;
-  /** What we lost lately begins after `from`; `given`: the new owners that got their part, and from where. */
-  let owed: { from: NodeId; untilMs: number; given: Map<NodeId, NodeId> } | undefined;
+  let owed: Owed | undefined;
   const refused = host.trace.counter('chord_range_copies_refused_total');
 
   function replicas(): readonly NodeId[] {
@@ -127,10 +135,9 @@ export function createReplication(
 
   function rangeLost(oldFrom: NodeId, served?: NodeId): void {
     forgetOwed();
-    if (owed === undefined || !inRange(owed.from, oldFrom, self)) {
-      owed = { from: oldFrom, untilMs: 0, given: owed?.given ?? new Map<NodeId, NodeId>() };
-    }
-    owed.untilMs = clock.monotonicMs() + timing.dropSettleMs;
+    const from = owed !== undefined && inRange(owed.from, oldFrom, self) ? owed.from : oldFrom;
+    const untilMs = clock.monotonicMs() + timing.dropSettleMs;
+    owed = { from, untilMs, given: owed?.given ?? new Map<NodeId, NodeId>() };
     if (served !== undefined) owed.given.set(served, segmentFrom(served, owed.from));
     payOwed();
   }

@@ -182,7 +182,6 @@ export function createStabiliser(dependencies: StabiliserDependencies): Stabilis
     },
     stop() {
       for (const timer of updateTimers.values()) timer.cancel();
-      updateTimers.clear();
       timers.successor?.cancel();
       timers.partition?.cancel();
       timers.prune?.cancel();

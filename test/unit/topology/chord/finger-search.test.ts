@@ -1,6 +1,7 @@
 /** The search for fingers by one peer, with exact times and all others played by the test. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createPrng } from '../../../../src/base/prng.ts';
 import { success } from '../../../../src/base/outcome.ts';
 import { after, fingerIndex, fingerStart } from '../../../../src/topology/chord/ring.ts';
 import { idOf, lonePeer, memberWith } from './lone-peer.ts';
@@ -66,6 +67,21 @@ test('a quiet ring searches one place per period, at a random id of it', () => {
   peer.clear();
   peer.advance(100_000);
   assert.equal(peer.pings.filter(({ resource }) => resource !== after(self)).length, 1);
+});
+
+test('the searches of quiet periods spread over the whole of the far place', () => {
+  const prng = createPrng('places');
+  const random = { u32: () => prng.u32(), bytes: (length: number) => prng.bytes(length) };
+  const peer = memberWith(crowd, { config: { ...slow, chordPingIntervalS: 100 }, random });
+  peer.advance(20_000_000);
+  const searches = peer.pings
+    .map(({ resource }) => resource)
+    .filter((resource) => resource !== after(self) && fingerIndex(self, resource) === 1);
+  assert.ok(searches.length > 50);
+  const firstDigits = new Set(searches.map((resource) => resource[0]));
+  assert.deepEqual([...firstDigits].sort(), ['0', '1', '2', '3']);
+  const lastDigits = new Set(searches.map((resource) => resource.at(-1)));
+  assert.ok(lastDigits.size > 8);
 });
 
 test('[R6940-10.7.2-02] a lost finger is searched at once with reactive recovery, else not', () => {

@@ -40,10 +40,7 @@ function attached(): LonePeer {
   return peer;
 }
 
-/** All neighbors are attached; the fingers are sought. */
-function surrounded(): LonePeer {
-  const peer = attached();
-  peer.update(admitting, [before], [next]);
+function attachNeighbors(peer: LonePeer): void {
   for (const id of [next, before]) {
     const attach = peer.attaches.find(
       ({ target }) => target.kind === 'node' && target.nodeId === id,
@@ -53,6 +50,13 @@ function surrounded(): LonePeer {
     attach.done(success(id));
     peer.ready(id);
   }
+}
+
+/** All neighbors are attached; the fingers are sought. */
+function surrounded(): LonePeer {
+  const peer = attached();
+  peer.update(admitting, [before], [next]);
+  attachNeighbors(peer);
   return peer;
 }
 
@@ -179,6 +183,25 @@ test('a ring of one has no second successor; a Ping without answer ends in anoth
   assert.equal(retries(silent), 1);
 });
 
+test('tables that come while the Pings are under way are used like those that come in time', () => {
+  const peer = attached();
+  peer.advance(4000);
+  peer.update(admitting, [before], [next]);
+  attachNeighbors(peer);
+  peer.advance(1500);
+  assert.deepEqual(joins(peer), [admitting]);
+});
+
+test('tables that come before the Attach has ended are not waited for', () => {
+  const peer = started();
+  peer.linkUp(admitting);
+  peer.update(admitting, [before], [next]);
+  attachNeighbors(peer);
+  peer.attaches[0]?.done(success(admitting));
+  peer.advance(1500);
+  assert.deepEqual(joins(peer), [admitting]);
+});
+
 test('[R6940-10.5-03] all coming neighbors are attached to at once through who named them, before the Join', () => {
   const peer = attached();
   peer.update(admitting, [before], [next]);
@@ -274,6 +297,11 @@ test('a refused Join, a lost admitting peer and a transfer without end lead to a
     lost.linkDown(admitting);
     assert.equal(retries(lost), 1);
   }
+
+  const deserted = surrounded();
+  for (const id of [admitting, next, before]) deserted.linkDown(id);
+  deserted.advance(1500);
+  assert.equal(retries(deserted), 1);
 
   const endless = asking();
   answerJoin(endless);

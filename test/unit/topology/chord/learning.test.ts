@@ -181,6 +181,49 @@ test('a lost link is not made again for two seconds although others still name t
   assert.deepEqual(sought(peer), [[larger, after]]);
 });
 
+test('a link that was lost is no failed Attach: the pauses begin with a second', () => {
+  const peer = memberWith([before, after, larger]);
+  peer.update(after, [larger, self], [before]);
+  peer.linkDown(larger);
+  peer.advance(2250);
+  peer.attaches[0]?.done(unanswered);
+  peer.advance(999);
+  assert.equal(sought(peer).length, 1);
+  peer.advance(251);
+  assert.equal(sought(peer).length, 2);
+});
+
+test('a node that could not be attached and comes by itself is asked soon when it says nothing', () => {
+  const peer = memberWith([before, after]);
+  peer.update(after, [larger, self], [before]);
+  for (let i = 0; i < 6; i++) {
+    peer.advance(1000 * 2 ** i);
+    peer.attaches.at(-1)?.done(unanswered);
+  }
+  peer.clear();
+  peer.linkUp(larger);
+  peer.advance(1000);
+  assert.deepEqual(peer.askedOf(messageCodes.routeQueryReq), [larger]);
+});
+
+test('of those that are left alone the oldest is forgotten when they are too many', () => {
+  const peer = memberWith([before, after]);
+  const lost = Array.from({ length: limits.topology.avoidedNodes + 1 }, (_, i) => {
+    return `9${i.toString(16).padStart(31, '0')}` as NodeId;
+  });
+  for (const id of lost) {
+    peer.linkUp(id);
+    peer.linkDown(id);
+  }
+  const [first, second] = lost as [NodeId, NodeId];
+  peer.update(after, [second, first, self], [before]);
+  peer.advance(1000);
+  assert.deepEqual(
+    sought(peer).map(([id]) => id),
+    [first],
+  );
+});
+
 test('a Leave over no link, or of somebody else, changes nothing; one of an unknown kind is accepted', () => {
   const peer = memberWith([before, after]);
   assert.equal(leave(peer, larger, []), false);

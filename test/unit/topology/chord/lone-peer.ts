@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import type { NodeId, ResourceId } from '../../../../src/base/ids.ts';
 import { failure, success, type Outcome } from '../../../../src/base/outcome.ts';
 import type { OverlayConfig } from '../../../../src/ports/overlay-config.ts';
+import type { Random } from '../../../../src/ports/random.ts';
 import { createChord } from '../../../../src/topology/chord/chord.ts';
 import type { AttachTarget, Topology, TopologyHost } from '../../../../src/topology/plugin.ts';
 import { decodeExact, encodeToBytes } from '../../../../src/wire/codec.ts';
@@ -91,7 +92,14 @@ export interface LoneOptions {
   /** Without it bootstrap discovery is absent. */
   readonly discovers?: boolean;
   readonly config?: Partial<OverlayConfig>;
+  /** In place of the one that always yields one half. */
+  readonly random?: Random;
 }
+
+const evenRandom: Random = {
+  bytes: (length) => new Uint8Array(length),
+  u32: () => 0x8000_0000,
+};
 
 export function lonePeer(self: NodeId = idOf(0x80), options: LoneOptions = {}): LonePeer {
   let nowMs = 0;
@@ -126,7 +134,7 @@ export function lonePeer(self: NodeId = idOf(0x80), options: LoneOptions = {}): 
         return { cancel: () => void (timers = timers.filter((other) => other !== timer)) };
       },
     },
-    random: { bytes: (length) => new Uint8Array(length), u32: () => 0x8000_0000 },
+    random: options.random ?? evenRandom,
     trace,
     linkedNodes: () => linked,
     isLinked: (id) => linked.has(id),

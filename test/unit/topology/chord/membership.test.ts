@@ -271,6 +271,8 @@ test('replicas and their holders are plausible only near us', () => {
 
 test('leaving ends all work, and every caller of leave hears of the end', () => {
   const peer = memberWith([p1, s1]);
+  peer.topology.linkSuspect(p1, true);
+  peer.topology.linkSuspect(p1, false);
   let ended = 0;
   peer.topology.leave(() => ended++);
   assert.equal(peer.topology.state, 'leaving');

@@ -214,8 +214,28 @@ test('[R6940-10.7.1-08] a peer without neighbors looks after 1, 2, 4 … 30 seco
   );
   peer.pings[0]?.done(success(s1));
   assert.deepEqual(peer.askedOf(messageCodes.joinReq), [s1]);
+  assert.deepEqual(
+    told(peer),
+    [[s1, peer.nowMs()]],
+    'and hears at once that we are no member of it',
+  );
   const body = peer.requests.find(({ code }) => code === messageCodes.joinReq)?.body;
   assert.equal(decodeExact(joinReq, body ?? new Uint8Array()).joiningPeerId, self);
+});
+
+test('a peer without neighbors asks a node that it had to attach to first', () => {
+  const peer = lonePeer(self, { discovers: true, config: slow });
+  peer.topology.join(true);
+  peer.advance(1000);
+  peer.linkUp(s1);
+  peer.discoveries[0]?.done(success(s1));
+  peer.pings[0]?.done(success(s2));
+  assert.deepEqual(peer.askedOf(messageCodes.joinReq), []);
+  const [attach] = peer.attaches;
+  assert.deepEqual([attach?.target, attach?.via], [{ kind: 'node', nodeId: s2 }, s1]);
+  peer.linkUp(s2);
+  attach?.done(success(s2));
+  assert.deepEqual(peer.askedOf(messageCodes.joinReq), [s2]);
 });
 
 test('a peer that loses its last neighbor looks again from the first pause on', () => {
@@ -288,6 +308,20 @@ test('a link of ours that has been useless for a whole period is closed; those o
   assert.deepEqual(peer.closed, [ours]);
   assert.ok(closedMs > 30_000 && closedMs <= 60_000, `${closedMs}`);
   assert.ok(linkedMs > 0);
+});
+
+test('the link to the bootstrap node that told of a partition is closed when it is useless', () => {
+  const peer = memberWith(crowd, { discovers: true, config: slow });
+  const bootstrap = idOf(0xfe);
+  peer.advance(60_000);
+  const discovery = peer.discoveries[0];
+  peer.clear();
+  peer.linkUp(bootstrap);
+  discovery?.done(success(bootstrap));
+  peer.pings.find(({ via }) => via === bootstrap)?.done(success(idOf(0x50)));
+  assert.deepEqual(peer.closed, []);
+  peer.advance(60_000);
+  assert.deepEqual(peer.closed, [bootstrap]);
 });
 
 test('a link of ours is needed while the other side names us', () => {
