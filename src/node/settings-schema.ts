@@ -552,6 +552,11 @@ export const settingsSchema = {
       default: 'options',
       env: 'CHORDIAL_NAT_PING_KIND',
     },
+    natPingsLost: positive(
+      'Pings by OPTIONS in a row without an answer after which the binding of a phone that used to answer them is removed; 0: never.',
+      3,
+      'CHORDIAL_NAT_PINGS_LOST',
+    ),
   },
   auth: {
     maxFailures: positive(

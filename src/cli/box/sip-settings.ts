@@ -34,6 +34,7 @@ export function sipSettings(settings: Settings): SipSettings {
       natExpiresS: registrar.natExpiresS,
       natPingS: registrar.natPingS,
       natPing: registrar.natPing === 'crlf' ? 'crlf' : 'options',
+      natPingsLost: registrar.natPingsLost,
     },
     proxy: {
       ...defaultSipSettings.proxy,

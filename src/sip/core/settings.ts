@@ -35,6 +35,8 @@ export interface RegistrarSettings {
   readonly natPingS: number;
   /** What is sent to it over UDP; over streams it is always CRLF CRLF. */
   readonly natPing: 'options' | 'crlf';
+  /** OPTIONS in a row without an answer after which a phone that used to answer is gone; 0 = never. */
+  readonly natPingsLost: number;
 }
 
 export interface ProxySettings {
@@ -100,6 +102,7 @@ export const defaultSipSettings: SipSettings = {
     natExpiresS: 0,
     natPingS: 30,
     natPing: 'options',
+    natPingsLost: 3,
   },
   proxy: { timerCMs: 181_000, maxBreadth: 60, maxForwards: 70 },
   auth: {

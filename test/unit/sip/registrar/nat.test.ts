@@ -189,3 +189,106 @@ test('the interval of a phone on UDP behind a NAT may be shorter', () => {
     assert.equal(binding?.expiresAtMs, short.clock.wallMs() + expiresS * 1000);
   }
 });
+
+/** Answers the pings that have come; how many there were. */
+function answerPings(phone: FakePhone): number {
+  let count = 0;
+  for (; phone.waiting > 0; count++) phone.reply(phone.request('OPTIONS'), 200);
+  return count;
+}
+
+test('a phone that stops answering pings is removed after three of them', () => {
+  const rig = open({ natPingS: 30 });
+  const phone = rig.phone('203.0.113.5', 'udp', 'lan', 40_000);
+  registerBehindNat(phone);
+  rig.clock.advance(29_000);
+  assert.equal(answerPings(phone), 1);
+  rig.clock.advance(90_000);
+  assert.equal(phone.waiting, 3);
+  assert.equal(rig.location.bindings(aor).length, 1, 'the third may still be answered');
+  rig.clock.advance(30_000);
+  assert.deepEqual(rig.location.bindings(aor), []);
+  assert.equal(phone.waiting, 3, 'no further ping');
+  phone.flow.sent.length = 0;
+  registerBehindNat(phone);
+  assert.equal(rig.location.bindings(aor).length, 1);
+});
+
+test('one answer, or a REGISTER, begins the count anew', () => {
+  const rig = open({ natPingS: 30 });
+  const phone = rig.phone('203.0.113.5', 'udp', 'lan', 40_000);
+  registerBehindNat(phone);
+  for (const sign of ['answer', 'register'] as const) {
+    rig.clock.advance(30_000);
+    answerPings(phone);
+    rig.clock.advance(90_000);
+    if (sign === 'answer') {
+      answerPings(phone);
+    } else {
+      phone.flow.sent.length = 0;
+      registerBehindNat(phone);
+    }
+    phone.flow.sent.length = 0;
+    rig.clock.advance(60_000);
+    assert.equal(rig.location.bindings(aor).length, 1, sign);
+    answerPings(phone);
+  }
+});
+
+test('phones that never answer pings stay, and all where the setting is 0', () => {
+  const silent = open({ natPingS: 30 });
+  registerBehindNat(silent.phone('203.0.113.5', 'udp', 'lan', 40_000));
+  silent.clock.advance(600_000);
+  assert.equal(silent.location.bindings(aor).length, 1);
+  const rig = open({ natPingS: 30, natPingsLost: 0 });
+  const phone = rig.phone('203.0.113.5', 'udp', 'lan', 40_000);
+  registerBehindNat(phone);
+  rig.clock.advance(29_000);
+  answerPings(phone);
+  rig.clock.advance(600_000);
+  assert.equal(rig.location.bindings(aor).length, 1);
+});
+
+test('only the phone that is gone loses its binding', () => {
+  const rig = open({ natPingS: 30 });
+  const gone = rig.phone('203.0.113.5', 'udp', 'lan', 40_000);
+  const there = rig.phone('203.0.113.6', 'udp', 'lan', 40_001);
+  registerBehindNat(gone);
+  there.send(
+    message(there, {
+      ...{ method: 'REGISTER', uri: `sip:${domain}`, callId: 'second', cseq: ++cseq },
+      ...{ from: `<sip:${aor}>;tag=r`, to: `<sip:${aor}>` },
+      headers: ['Contact: <sip:alice@10.0.0.8:5062>'],
+    }).replace('203.0.113.6:40001', '10.0.0.8:5062'),
+  );
+  there.response(200);
+  for (let i = 0; i < 5; i++) {
+    rig.clock.advance(30_000);
+    answerPings(there);
+    if (i === 0) answerPings(gone);
+  }
+  assert.deepEqual(
+    rig.location.bindings(aor).map(({ contact }) => contact),
+    ['sip:alice@10.0.0.8:5062'],
+  );
+});
+
+test('when all of many phones fall silent at once, it is the network: none is removed', () => {
+  const rig = open({ natPingS: 30 });
+  const phones = Array.from({ length: 8 }, (_, i) => {
+    const phone = rig.phone('203.0.113.5', 'udp', 'lan', 40_000 + i);
+    registerBehindNat(phone, `user${String(i)}`);
+    return phone;
+  });
+  rig.clock.advance(30_000);
+  for (const phone of phones) answerPings(phone);
+  rig.clock.advance(600_000);
+  assert.equal(rig.location.bindingCount, 8);
+  // The network is back, one phone is not.
+  for (const phone of phones) phone.flow.sent.length = 0;
+  for (let second = 0; second < 150; second++) {
+    rig.clock.advance(1000);
+    for (const phone of phones.slice(1)) answerPings(phone);
+  }
+  assert.equal(rig.location.bindingCount, 7);
+});
