@@ -5,7 +5,6 @@ import { latin1Decode, latin1Encode } from '../../../../src/base/text.ts';
 import type { Clock } from '../../../../src/ports/clock.ts';
 import type { Flow, FlowOpener, SipTransportName } from '../../../../src/ports/flow.ts';
 import type { Store } from '../../../../src/ports/store.ts';
-import { silentTrace } from '../../../../src/ports/trace.ts';
 import type { Accounts } from '../../../../src/sip/auth/accounts.ts';
 import type { Domains } from '../../../../src/sip/core/domains.ts';
 import { defaultSipSettings } from '../../../../src/sip/core/settings.ts';
@@ -23,6 +22,7 @@ import {
   createResponse,
   parseMessage,
 } from '../../../../src/sip/message/message.ts';
+import { type CountingTrace, createCountingTrace } from '../../../support/counting-trace.ts';
 import {
   createLocalResolver,
   createLocalTargets,
@@ -132,6 +132,7 @@ function ha1(user: string): string {
 /** A SIP server between fake phones, with a clock that stands still until told. */
 export interface Rig {
   readonly clock: FakeClock;
+  readonly trace: CountingTrace;
   readonly store: MemoryStore;
   readonly server: ReturnType<typeof createSipServer>;
   readonly location: ReturnType<typeof createLocationTable>;
@@ -160,6 +161,7 @@ export function createRig(
   change: (deps: SipServerDeps) => Partial<SipServerDeps> = () => ({}),
 ): Rig {
   const clock = createFakeClock();
+  const trace = createCountingTrace();
   const store = createMemoryStore();
   const prng = createPrng('sip');
   const byId = new Map<string, FakeFlow>();
@@ -178,12 +180,12 @@ export function createRig(
     },
     find: (id) => byId.get(id),
   };
-  const location = createLocationTable({ clock, store, trace: silentTrace });
+  const location = createLocationTable({ clock, store, trace });
   const local = createLocalTargets({ location, flows });
   const base: SipServerDeps = {
     clock,
     random: { bytes: (n) => prng.bytes(n), u32: () => prng.u32() },
-    trace: silentTrace,
+    trace,
     domains,
     accounts,
     location,
@@ -282,7 +284,7 @@ export function createRig(
   const silentConnections = (): void => {
     silent = true;
   };
-  return { clock, store, server, location, flows, deps, phone, silentConnections };
+  return { clock, trace, store, server, location, flows, deps, phone, silentConnections };
 }
 
 function firstLine(message: SipRequest | SipResponse): string {
