@@ -1,6 +1,6 @@
 /** Which tests can notice a mutant, in which order they are asked, and what they say. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { testFiles } from '../run-tests.ts';
 import { hasRun, readCoverage } from './coverage.ts';
 import { createObservations, type Observation } from './observations.ts';
@@ -78,8 +78,11 @@ export async function createJudge(
 
   function relevant(mutant: Mutant): TestFile[] {
     const name = basename(mutant.file, '.ts');
+    const folder = dirname(mutant.file).replace(/^src/, 'test/unit');
     const likely = ({ path }: TestFile): number =>
-      (kills.get(`${mutant.file} ${path}`) ?? 0) + (basename(path) === `${name}.test.ts` ? 1 : 0);
+      (kills.get(`${mutant.file} ${path}`) ?? 0) +
+      (dirname(path) === folder ? 4 : 0) +
+      (basename(path) === `${name}.test.ts` ? 4 : 0);
     const found = tests
       .filter(({ coverage }) => hasRun(coverage.get(mutant.file), mutant.start))
       .sort((a, b) => (1 + likely(b)) / b.usedMs - (1 + likely(a)) / a.usedMs);
