@@ -1,10 +1,15 @@
 /** Where a phone is reached: on its flow, or where its Contact says; and callers that never registered. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { completeCall, startPhone, type Phone } from './support/baresip.ts';
 import { startLab, type Lab } from './support/lab.ts';
 import { runSipp } from './support/sipp.ts';
 import { without } from './support/tools.ts';
+import { startUdpPhone } from './support/udp-phone.ts';
+import { until } from './support/wait.ts';
 
 describe('contacts of phones that are not behind a NAT', { skip: without('sipp') }, () => {
   let lab: Lab;
@@ -99,5 +104,33 @@ describe('a caller that never registers', { skip: without('baresip') }, () => {
     }
     await carol.quit();
     await bob.quit();
+  });
+});
+
+describe('a phone behind a NAT that goes away', () => {
+  let lab: Lab;
+  before(async () => {
+    const config = join(temporaryFolder('nat-phone'), 'chordial.yaml');
+    writeFileSync(config, 'registrar: { natPingS: 1, natPingsLost: 2 }\n');
+    lab = await startLab({ adapters: 1, config });
+  });
+  after(async () => await lab.stop());
+
+  test('it answers pings until then; its binding ends and the overlay record with it', async () => {
+    const phone = await startUdpPhone({
+      ...{ user: 'bob', password: 'bobpw', domain: lab.domain },
+      ...{ address: '127.0.0.60', box: '127.0.0.11', believes: '10.9.9.9:5060' },
+    });
+    const registered = async (): Promise<number> =>
+      ((await lab.status(1)) as { registrations: readonly unknown[] }).registrations.length;
+    try {
+      assert.equal(await phone.register(), 200);
+      const pings = (): number => phone.requests.filter((r) => r.startsWith('OPTIONS')).length;
+      await until('three pings', () => pings() >= 3, 8000);
+      assert.equal(await registered(), 1);
+    } finally {
+      phone.close();
+    }
+    await until('the registration ended', async () => (await registered()) === 0, 10_000);
   });
 });

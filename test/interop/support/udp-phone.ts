@@ -17,6 +17,8 @@ export async function startUdpPhone(options: {
   readonly domain: string;
   readonly address: string;
   readonly box: string;
+  /** What the phone takes for its own address and port, behind a NAT. */
+  readonly believes?: string;
   /** Final answer to INVITE, with further header rows; default 486. */
   readonly answer?: { readonly status: string; readonly rows?: readonly string[] };
 }): Promise<UdpPhone> {
@@ -24,6 +26,7 @@ export async function startUdpPhone(options: {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => socket.bind(0, address, resolve));
   const { port } = socket.address();
+  const believed = options.believes ?? `${address}:${port}`;
   const requests: string[] = [];
   const answers: string[] = [];
   let serial = 0;
@@ -59,13 +62,13 @@ export async function startUdpPhone(options: {
     const branch = `z9hG4bKphone${port}x${serial++}`;
     send([
       `REGISTER sip:${domain} SIP/2.0`,
-      `Via: SIP/2.0/UDP ${address}:${port};branch=${branch};rport`,
+      `Via: SIP/2.0/UDP ${believed};branch=${branch};rport`,
       'Max-Forwards: 70',
       `From: <sip:${user}@${domain}>;tag=r`,
       `To: <sip:${user}@${domain}>`,
       `Call-ID: register-${port}`,
       `CSeq: ${serial} REGISTER`,
-      `Contact: <sip:${user}@${address}:${port}>`,
+      `Contact: <sip:${user}@${believed}>`,
       'Expires: 600',
       ...headers,
       'Content-Length: 0',
