@@ -70,8 +70,8 @@ interface End {
   /** Bytes towards this end were lost, so nothing that follows them can be delivered either. */
   cut: boolean;
   closed: boolean;
-  /** Told of the end. */
-  ended: boolean;
+  /** Why it has ended; whoever takes it over later is told then. */
+  endReason: string | undefined;
 }
 
 interface Pair {
@@ -150,11 +150,13 @@ export function createSimulatedNetwork(
       bufferedBytes: 0,
       setHandler(handler) {
         own.handler = handler;
-        if (own.early.length === 0) return;
-        const early = own.early;
+        const { early, endReason } = own;
+        if (early.length === 0 && endReason === undefined) return;
         own.early = [];
         own.node.host.later(0, () => {
-          for (const bytes of early) if (!own.closed) handler.data(bytes);
+          for (const bytes of early)
+            if (!own.closed || endReason !== undefined) handler.data(bytes);
+          if (endReason !== undefined) handler.closed(endReason);
         });
       },
       send(bytes) {
@@ -218,8 +220,8 @@ export function createSimulatedNetwork(
   }
 
   function end(side: End, reason: string): void {
-    if (side.ended) return;
-    side.ended = true;
+    if (side.endReason !== undefined) return;
+    side.endReason = reason;
     side.closed = true;
     side.handler?.closed(reason);
   }
@@ -329,7 +331,7 @@ function newEnd(node: NetworkNode): End {
     lastArrivalMs: 0,
     cut: false,
     closed: false,
-    ended: false,
+    endReason: undefined,
   };
 }
 

@@ -141,6 +141,43 @@ test('connections keep order, end with the process, and are silent across a part
   assert.equal(refused, 'refused');
 });
 
+test('whoever takes over a connection that has ended already gets what it carried, and is told', () => {
+  const world = createWorld(7);
+  const network = createSimulatedNetwork(world, { minimumMs: 1, maximumMs: 9 });
+  const chain = [createSimulatedAuthority('sim.example', 0).root];
+  const [one, two] = [0, 1].map((index) => createSimulatedHost(world, index));
+  assert.ok(one && two);
+  one.start();
+  two.start();
+  const nodeId = nodeIdFromBytes(new Uint8Array(16).fill(3));
+  const address = { address: '10.0.0.2', port: 6084 };
+  network.listen(address, {
+    host: two,
+    nodeId,
+    chain,
+    accept(connection) {
+      connection.setHandler({ data: () => undefined, closed: () => undefined });
+      connection.send(Uint8Array.of(1, 2));
+      connection.close('already linked');
+    },
+  });
+  const seen: unknown[] = [];
+  const dialer = network.dialer({ address: '10.0.0.1', port: 1 }, { host: one, nodeId, chain });
+  dialer.dial(address, 1000, (outcome) => {
+    assert.ok(outcome.ok);
+    const connection = outcome.value;
+    world.after(50, () => {
+      connection.setHandler({
+        data: (bytes) => seen.push([...bytes]),
+        closed: (reason) => seen.push(reason),
+      });
+      assert.deepEqual(seen, [], 'never inside the call');
+    });
+  });
+  world.run(200);
+  assert.deepEqual(seen, [[1, 2], 'closed by the other side']);
+});
+
 test('datagrams are lost, repeated and overtaken, streams are not', () => {
   const arrivals = (share: number): number[] => {
     const world = createWorld(11);
