@@ -87,7 +87,7 @@ export function makeLookups(ring: SimulatedRing, plan: LookupPlan): LookupFigure
 /** Acknowledged records that live until then and whose holders were not all lost. */
 export function lasting(ring: SimulatedRing, untilMs: number): StoredRecord[] {
   return ring.records.all.filter(
-    (one) => one.acknowledged && one.expiresMs > untilMs && !ring.losses.excused.has(one),
+    (one) => one.acknowledged && one.lastsMs > untilMs && !ring.losses.excused.has(one),
   );
 }
 

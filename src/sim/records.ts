@@ -29,7 +29,9 @@ export interface StoredRecord {
   /** Of the confirmed version, as written (ms). */
   readonly storageTimeMs: number;
   readonly acknowledged: boolean;
-  /** Simulated time from which nobody may serve it any more. */
+  /** Simulated time until which the confirmed version lives. */
+  readonly lastsMs: number;
+  /** Simulated time from which nobody may serve any version of it. */
   readonly expiresMs: number;
 }
 
@@ -73,12 +75,17 @@ interface Entry extends StoredRecord {
   /** Where its user is registered: that peer signs. */
   home: SimulatedPeer;
   versions: Uint8Array[];
+  /** When each version ends. */
+  ends: number[];
   confirmed: number;
   storageTimeMs: number;
+  lastsMs: number;
   expiresMs: number;
 }
 
 const recordLifetimeS = 86_400;
+/** A peer that sees no others, as one that has been cut off, stores without any: that promises nothing. */
+const replicaCount = 2;
 const confirmTries = 5;
 const confirmPauseMs = 1000;
 const cryptoMs = 0.05;
@@ -97,8 +104,10 @@ export function createRecords({ world, authority, anyLiving }: RecordDependencie
       home: anyLiving(),
       identity: authority.issue(key, user, (run) => entry.home.host.later(cryptoMs, run)),
       versions: [],
+      ends: [],
       confirmed: -1,
       storageTimeMs: 0,
+      lastsMs: 0,
       expiresMs: world.nowMs + lifetimeS * 1000,
       get acknowledged() {
         return entry.confirmed >= 0;
@@ -109,7 +118,9 @@ export function createRecords({ world, authority, anyLiving }: RecordDependencie
 
   function write(entry: Entry, lifetimeS: number, done: Stored): void {
     entry.home = anyLiving();
-    entry.expiresMs = Math.max(entry.expiresMs, world.nowMs + lifetimeS * 1000);
+    const endMs = world.nowMs + lifetimeS * 1000;
+    entry.ends.push(endMs);
+    entry.expiresMs = Math.max(entry.expiresMs, endMs);
     const value = utf8Encode(`contact ${entry.versions.length} of ${entry.user}`);
     entry.versions.push(value);
     entry.home.overlay.store(
@@ -139,6 +150,10 @@ export function createRecords({ world, authority, anyLiving }: RecordDependencie
     },
     update: (record, done) => write(entryOf(record), recordLifetimeS, done),
     confirm(record, result, done) {
+      if (result.replicas.length < replicaCount) {
+        done();
+        return;
+      }
       const entry = entryOf(record);
       const version = entry.versions.length - 1;
       const missing = new Set(result.replicas);
@@ -150,6 +165,7 @@ export function createRecords({ world, authority, anyLiving }: RecordDependencie
           if (version > entry.confirmed) {
             entry.confirmed = version;
             entry.storageTimeMs = result.storageTimeMs;
+            entry.lastsMs = entry.ends[version] ?? 0;
           }
           done();
           return;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulatedKind } from '../../src/sim/configuration.ts';
+import { lasting } from '../../src/sim/lookups.ts';
 import type { StoredRecord } from '../../src/sim/records.ts';
 import { createSimulatedRing, type SimulatedRing } from '../../src/sim/ring.ts';
 import { crash } from '../../src/sim/faults.ts';
@@ -91,4 +92,41 @@ test('[R6940-10.4-03] a replica is plausible at the next peers only', () => {
       assert.equal(topology.isPlausibleReplica(record.resource, 1), false);
     }
   }
+});
+
+test('what a peer that sees no others has stored counts as promised by nobody', () => {
+  const ring = ringOf(6, 'cut off');
+  const { record } = storeOne(ring);
+  const [alone] = ring.peers.filter(({ nodeId }) => nodeId !== ownerOf(ring, record).nodeId);
+  assert.ok(alone);
+  ring.network.reach((from, to) => from === to);
+  ring.world.run(60_000);
+  for (const peer of ring.peers) if (peer !== alone) peer.host.stall();
+  let replicas: number | undefined;
+  ring.records.update(record, (outcome) => {
+    assert.ok(outcome.ok);
+    replicas = outcome.value.replicas.length;
+    ring.records.confirm(record, outcome.value, () => undefined);
+  });
+  ring.world.run(5000);
+  assert.equal(replicas, 0);
+  assert.deepEqual([record.versions.length, record.confirmed], [2, 0]);
+});
+
+test('a record lasts as long as its confirmed version, whatever its user has tried to store since', () => {
+  const ring = ringOf(6, 'short');
+  let record: StoredRecord | undefined;
+  ring.records.store((one, outcome) => {
+    assert.ok(outcome.ok);
+    ring.records.confirm(one, outcome.value, () => (record = one));
+  }, 60);
+  ring.world.run(10_000);
+  assert.ok(record?.acknowledged);
+  const endMs = record.lastsMs;
+  assert.equal(endMs, record.expiresMs);
+  ring.records.update(record, () => undefined);
+  ring.world.run(5000);
+  assert.equal(record.lastsMs, endMs);
+  assert.ok(record.expiresMs > endMs);
+  assert.deepEqual(lasting(ring, endMs), []);
 });
