@@ -3,7 +3,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Trace } from '../ports/trace.ts';
 
 export interface OverloadSettings {
-  /** Delay of the event loop, averaged over a second, above which new work is refused; 0: no limit. */
+  /** Lasting delay of the event loop above which new work is refused; 0: no limit. */
   readonly maxDelayMs: number;
   /** Transactions alive above which new work is refused; 0: no limit. */
   readonly maxTransactions: number;
@@ -13,7 +13,7 @@ export interface OverloadDeps {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly settings: OverloadSettings;
-  /** Average of the last second. */
+  /** Of the event loop: what the last seconds had in common, not their peaks. */
   delayMs(): number;
   transactions(): number;
 }

@@ -469,7 +469,7 @@ export const settingsSchema = {
       env: 'CHORDIAL_SIP_NUMBERS',
     },
     overloadDelayMs: positive(
-      'Delay of the event loop (average of a second, ms) above which new calls and registrations get 503; 0: no limit.',
+      'Delay of the event loop (ms, average of each second, for three seconds in a row) above which new calls and registrations get 503; 0: no limit. See performance.md.',
       1000,
       'CHORDIAL_OVERLOAD_DELAY',
     ),
