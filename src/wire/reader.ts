@@ -55,7 +55,6 @@ export class Reader {
   }
 
   u64(): bigint {
-    if (this.remaining < 8) this.fail('truncated');
     const high = this.u32();
     const low = this.u32();
     return high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low);

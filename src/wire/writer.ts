@@ -35,10 +35,6 @@ export class Writer {
     this.uint(2, value);
   }
 
-  u24(value: number): void {
-    this.uint(3, value);
-  }
-
   u32(value: number): void {
     this.uint(4, value);
   }

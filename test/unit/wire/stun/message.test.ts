@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { UsageError } from '../../../../src/base/assert.ts';
 import { limits } from '../../../../src/base/limits.ts';
 import { createPrng } from '../../../../src/base/prng.ts';
@@ -89,12 +91,13 @@ function raw(attributesHex: string, type = '0001'): Uint8Array {
 
 test('headers that are no STUN are refused', () => {
   assert.ok(decodeStun(raw('')).ok);
-  assert.ok(!decodeStun(raw('', '4001')).ok, 'the first two bits are zero');
-  assert.ok(!decodeStun(raw('', '0002')).ok, 'an unknown method');
+  assert.equal(reasonOf(raw('', '4001')), 'unknown-type', 'the first two bits are zero');
+  assert.equal(reasonOf(raw('', '0002')), 'unknown-type', 'an unknown method');
   const oldCookie = raw('');
   oldCookie[4] = 0;
-  assert.ok(!decodeStun(oldCookie).ok);
-  assert.ok(!decodeStun(raw('8022000178')).ok, 'the length is a multiple of four');
+  assert.equal(reasonOf(oldCookie), 'bad-value');
+  assert.equal(reasonOf(raw('8022000178')), 'bad-length', 'the length is a multiple of four');
+  assert.equal(reasonOf(raw('').subarray(0, 19)), 'truncated');
 });
 
 test('unknown attributes: those that must be understood are told, others skipped', () => {
@@ -121,28 +124,70 @@ test('what follows MESSAGE-INTEGRITY is not believed', () => {
 test('nothing may follow FINGERPRINT', () => {
   const bytes = encodeStun(message({}));
   const added = `${Buffer.from(bytes.subarray(20)).toString('hex')}00250000`;
-  assert.ok(!decodeStun(raw(added)).ok);
+  assert.equal(reasonOf(raw(added)), 'trailing-bytes');
 });
 
-test('malformed values are refused', () => {
-  for (const bad of [
-    '00200008' + '0003a147e112a643', // an address family that does not exist
-    '00200004' + '0001a147', // an address without address
-    '0020000c' + '0001a147e112a64300000000', // more than an IPv4 address
-    '00090004' + '00000214', // error 220
-    '00090004' + '00000364', // error 3 and 100
-    '00090003' + '00000300', // cut
-    '00060001' + 'ff000000', // no UTF-8
-    '000a0003' + '00010000', // half an attribute type
-    '00240003' + '00000000', // a short PRIORITY
-    '00250001' + '00000000', // USE-CANDIDATE with a value
-    '00080013' + '00'.repeat(20), // a short MESSAGE-INTEGRITY
-    '80280004' + '00000000', // a wrong FINGERPRINT
-    '80280003' + '00000000',
-    '0006fff0' + '00000000', // longer than the message
-  ]) {
-    assert.ok(!decodeStun(raw(bad)).ok, bad);
+test('malformed values are refused, with the reason', () => {
+  for (const [bad, code] of [
+    ['00200008' + '0003a147e112a643', 'bad-value'], // an address family that does not exist
+    ['00200014' + `0003a147${'00'.repeat(16)}`, 'bad-value'],
+    ['00200004' + '0001a147', 'truncated'], // an address without address
+    ['0020000c' + '0001a147e112a64300000000', 'trailing-bytes'], // more than an IPv4 address
+    ['00090004' + '00000214', 'bad-value'], // error 220
+    ['00090004' + '00000714', 'bad-value'], // error 720
+    ['00090004' + '00000364', 'bad-value'], // error 3 and 100
+    ['00090003' + '00000300', 'truncated'], // cut
+    ['00060001' + 'ff000000', 'bad-value'], // no UTF-8
+    ['000a0003' + '00010000', 'truncated'], // half an attribute type
+    ['000a0001' + '00000000', 'truncated'],
+    ['00240003' + '00000000', 'truncated'], // a short PRIORITY
+    ['00250001' + '00000000', 'trailing-bytes'], // USE-CANDIDATE with a value
+    ['00190003' + '11000000', 'truncated'], // a short REQUESTED-TRANSPORT
+    ['00080013' + '00'.repeat(20), 'bad-length'], // a short MESSAGE-INTEGRITY
+    ['80280004' + '00000000', 'bad-value'], // a wrong FINGERPRINT
+    ['80280003' + '00000000', 'bad-length'],
+    ['80280005' + '0000000000000000', 'bad-length'],
+    ['0006fff0' + '00000000', 'truncated'], // longer than the message
+  ] as const) {
+    assert.equal(reasonOf(raw(bad)), code, bad);
   }
+});
+
+function reasonOf(bytes: Uint8Array): string | undefined {
+  const decoded = decodeStun(bytes);
+  return decoded.ok ? undefined : decoded.error.code;
+}
+
+test('numbers shorter than their field are sent with zeros behind, which are not looked at', () => {
+  const sent = encodeStun(
+    message({ requestedTransport: 17, channelNumber: 0x4001, requestedAddressFamily: 2 }),
+  );
+  assert.equal(
+    Buffer.from(sent.subarray(20, -8)).toString('hex'),
+    '0019000411000000' + '000c000440010000' + '0017000402000000',
+  );
+  const decoded = decodeStun(raw('00190004110a0b0c' + '000c000440010d0e'));
+  assert.ok(decoded.ok);
+  assert.deepEqual(decoded.value.attributes, { requestedTransport: 17, channelNumber: 0x4001 });
+});
+
+test('MESSAGE-INTEGRITY and FINGERPRINT of a long message cover the length up to themselves', () => {
+  const bytes = Buffer.from(encodeStun(message({ data: new Uint8Array(1003).fill(9) }), key));
+  const integrityAt = bytes.length - 8 - 24;
+  const upTo = (end: number, covered: number): Buffer => {
+    const part = Buffer.from(bytes.subarray(0, covered));
+    part.writeUInt16BE(end - 20, 2);
+    return part;
+  };
+  assert.equal(bytes.readUInt16BE(2), bytes.length - 20);
+  assert.equal(
+    bytes.subarray(integrityAt + 4, integrityAt + 24).toString('hex'),
+    createHmac('sha1', 'secret')
+      .update(upTo(integrityAt + 24, integrityAt))
+      .digest('hex'),
+  );
+  const sum = crc32(upTo(bytes.length, bytes.length - 8));
+  assert.equal(bytes.readUInt32BE(bytes.length - 4), (sum ^ 0x5354554e) >>> 0);
 });
 
 test('bounds: message size, number of attributes, length of texts', () => {
@@ -150,13 +195,13 @@ test('bounds: message size, number of attributes, length of texts', () => {
     encodeStun(message({ data: new Uint8Array(n) }, { class: 'indication', method: 'data' }));
   const overhead = size(0).length;
   assert.ok(decodeStun(size(limits.ice.stunBytes - overhead)).ok);
-  assert.ok(!decodeStun(size(limits.ice.stunBytes - overhead + 4)).ok);
+  assert.equal(reasonOf(size(limits.ice.stunBytes - overhead + 4)), 'too-many');
   assert.ok(decodeStun(raw('80000000'.repeat(limits.ice.attributes))).ok);
-  assert.ok(!decodeStun(raw('80000000'.repeat(limits.ice.attributes + 1))).ok);
+  assert.equal(reasonOf(raw('80000000'.repeat(limits.ice.attributes + 1))), 'too-many');
   const username = (n: number): string =>
     `0006${n.toString(16).padStart(4, '0')}${'61'.repeat(n)}${'00'.repeat((4 - (n % 4)) % 4)}`;
   assert.ok(decodeStun(raw(username(763))).ok);
-  assert.ok(!decodeStun(raw(username(764))).ok);
+  assert.equal(reasonOf(raw(username(764))), 'bad-length');
 });
 
 test('values that do not fit are local misuse', () => {
