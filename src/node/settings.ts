@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import convict from 'convict';
 import { parse as parseYaml } from 'yaml';
 import { failure, success, type Outcome } from '../base/outcome.ts';
+import { expectedOf } from './settings-formats.ts';
 import { settingsSchema } from './settings-schema.ts';
 
 type Value<S> = S extends { default: infer D; format: infer F }
@@ -48,7 +49,14 @@ export function loadSettings(
     }
   }
   for (const [key, value] of Object.entries(flags)) {
-    if (!config.has(key as never)) return failure(`--set ${key}: unknown setting "${key}"`);
+    const entry = entryOf(key);
+    if (entry === undefined) return failure(`--set ${key}: unknown setting "${key}"`);
+    if (isGroup(entry)) {
+      const [first = ''] = Object.keys(entry);
+      return failure(
+        `--set ${key}=${value}: "${key}" is a group of settings; set them one by one, as ${key}.${first}`,
+      );
+    }
     try {
       config.set(key as never, value as never);
     } catch (error) {
@@ -112,16 +120,40 @@ function readFile(file: string): Outcome<object> {
   }
 }
 
-/** A key that no setting has, or a value where a group of settings belongs. */
+/** What the schema says of a dotted key: a setting or a group of them. */
+function entryOf(key: string): object | undefined {
+  let entry: object = settingsSchema;
+  for (const part of key.split('.')) {
+    const inner: unknown =
+      isGroup(entry) && Object.hasOwn(entry, part)
+        ? (entry as Record<string, unknown>)[part]
+        : undefined;
+    if (typeof inner !== 'object' || inner === null) return undefined;
+    entry = inner;
+  }
+  return entry;
+}
+
+function isGroup(entry: object): boolean {
+  return !('doc' in entry);
+}
+
+/** A key that no setting has, a value where a group belongs, or a group where a value belongs. */
 function misplacedKey(values: object, schema: object, path: string): string | undefined {
   for (const [key, value] of Object.entries(values) as [string, unknown][]) {
     const name = path === '' ? key : `${path}.${key}`;
-    const entry = (schema as Record<string, unknown>)[key];
+    const entry = Object.hasOwn(schema, key) ? (schema as Record<string, object>)[key] : undefined;
     if (entry === undefined) {
       return `unknown setting "${name}"; docs/settings.md lists all settings`;
     }
-    const isGroup = typeof entry === 'object' && entry !== null && !('doc' in entry);
-    if (!isGroup) continue;
+    if (!isGroup(entry)) {
+      // convict would take its fields for settings and leave the list empty.
+      if (value === null || (typeof value === 'object' && !Array.isArray(value))) {
+        const { format } = entry as { format?: unknown };
+        return `${name}: ${expectedOf(format)}${gotOf(entry, value)}`;
+      }
+      continue;
+    }
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       return `${name}: must be a group of settings, got ${JSON.stringify(value)}`;
     }
@@ -143,13 +175,19 @@ function typeName(format: unknown): string {
 /** Adds the value found in the file to a message that begins with a dotted key. */
 function withValue(message: string, values: object): string {
   const key = /^([A-Za-z.]+):/.exec(message)?.[1];
-  if (key === undefined) return message;
+  const entry = key === undefined ? undefined : entryOf(key);
+  if (key === undefined || entry === undefined) return message;
   let value: unknown = values;
   for (const part of key.split('.')) {
     value =
       typeof value === 'object' ? (value as Record<string, unknown> | null)?.[part] : undefined;
   }
-  return `${message}, got ${JSON.stringify(value)}`;
+  return message.replace(/: value was .*$/, '') + gotOf(entry, value);
+}
+
+/** Values that may hold a password are not shown. */
+function gotOf(entry: object, value: unknown): string {
+  return 'sensitive' in entry ? '' : `, got ${JSON.stringify(value)}`;
 }
 
 /** convict's message on one line. */

@@ -13,7 +13,7 @@ import { createLoadMeter } from '../../node/load-meter.ts';
 import { createIdentity, createRenewableIdentity } from '../../node/identity.ts';
 import type { HostStore } from '../../node/store.ts';
 import type { Settings } from '../../node/settings.ts';
-import type { NumberRouteSettings } from '../../node/settings-schema.ts';
+import type { NumberRouteSettings } from '../../node/settings-sip.ts';
 import type { SipListenError } from '../../node/sip-addresses.ts';
 import {
   createSipTransports,

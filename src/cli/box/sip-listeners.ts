@@ -2,7 +2,7 @@
 import { hopListener } from '../../node/edge/drachtio-edge.ts';
 import { edgeListener } from '../../node/edge/edge-flows.ts';
 import type { Settings } from '../../node/settings.ts';
-import type { ListenerSettings } from '../../node/settings-schema.ts';
+import type { ListenerSettings } from '../../node/settings-sip.ts';
 import type { SipListener } from '../../node/sip-transports.ts';
 import type { ListenerPolicy } from '../../sip/core/settings.ts';
 import { sipTls } from './sip-certificates.ts';
