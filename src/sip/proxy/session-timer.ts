@@ -51,7 +51,7 @@ export function askForTimer(
   const intervalS =
     wantedS === undefined ? ceilingS : Math.max(floorS, Math.min(wantedS, ceilingS));
   if (intervalS !== wantedS) {
-    const parameters = wanted === undefined ? '' : wanted.replace(/^\s*\d*\s*/, '');
+    const parameters = wanted?.replace(/^[^;]*/, '') ?? '';
     headers.push(['Session-Expires', `${String(intervalS)}${parameters}`]);
   }
   return { intervalS, callerKnowsTimers, headers };

@@ -13,7 +13,7 @@ function withStart(line: string): string {
   return invite.replace(/^.*\r\n/, `${line}\r\n`);
 }
 
-test('[S3261-7.1-01] start lines: exactly one space between three parts, the version of either case', () => {
+test('start lines: exactly one space between three parts, the version of either case', () => {
   const table: readonly (readonly [string, string])[] = [
     ['INVITE  sip:bob@example.com SIP/2.0', 'bad-request-uri'],
     [' INVITE sip:bob@example.com SIP/2.0', 'bad-method'],

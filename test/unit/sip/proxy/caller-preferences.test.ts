@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { latin1Encode } from '../../../../src/base/text.ts';
-import { type SipRequest, parseMessage } from '../../../../src/sip/message/message.ts';
+import type { SipRequest } from '../../../../src/sip/message/message.ts';
 import {
   createFeatureReader,
   hasTooManyRules,
@@ -9,23 +8,11 @@ import {
   readPreferences,
 } from '../../../../src/sip/proxy/caller-preferences.ts';
 import { featuresMatch, parseFeatureSet } from '../../../../src/sip/proxy/feature-set.ts';
-import { createRig, domain, message, register } from '../core/rig.ts';
+import { requestOf } from '../core/request-of.ts';
+import { createRig, message, register } from '../core/rig.ts';
 
 function request(...headers: string[]): SipRequest {
-  const text = [
-    `INVITE sip:user@${domain} SIP/2.0`,
-    'Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK-p',
-    'From: <sip:caller@lab.example>;tag=1',
-    `To: <sip:user@${domain}>`,
-    'Call-ID: prefs',
-    'CSeq: 1 INVITE',
-    ...headers,
-    '',
-    '',
-  ].join('\r\n');
-  const parsed = parseMessage(latin1Encode(text));
-  assert.ok(parsed.ok && parsed.value.kind === 'request');
-  return parsed.value;
+  return requestOf(headers);
 }
 
 function ratingOf(preferences: SipRequest, features: string): number | undefined {

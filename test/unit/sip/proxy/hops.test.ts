@@ -4,8 +4,7 @@ import { createFlowTokens } from '../../../../src/sip/proxy/flow-token.ts';
 import { createLoopMarks } from '../../../../src/sip/proxy/loop-mark.ts';
 import { createPhoneHops, flowTarget } from '../../../../src/sip/proxy/phone-hops.ts';
 import { parseUri } from '../../../../src/sip/message/uri.ts';
-import { latin1Encode } from '../../../../src/base/text.ts';
-import { parseMessage } from '../../../../src/sip/message/message.ts';
+import { requestOf } from '../core/request-of.ts';
 import { createRig, domain, domains, message, register, serverAddress } from '../core/rig.ts';
 
 const key = new Uint8Array(32).fill(1);
@@ -113,24 +112,32 @@ test('[S3263-4.1-01] transport and port of numeric URIs', () => {
 });
 
 test('[S5393-4.2.1-01] the loop mark depends on Request-URI and Route, and on the server', () => {
-  const rig = createRig();
-  const phone = rig.phone('192.0.2.10');
-  const read = (parts: Parameters<typeof message>[1]): ReturnType<typeof request> =>
-    request(message(phone, parts));
   const marks = createLoopMarks(1);
-  const plain = marks.of(read({}));
-  assert.equal(marks.of(read({ callId: 'other' })), plain);
-  assert.notEqual(marks.of(read({ uri: 'sip:carol@lab.example' })), plain);
-  assert.notEqual(marks.of(read({ headers: ['Route: <sip:a;lr>'] })), plain);
-  assert.notEqual(createLoopMarks(2).of(read({})), plain);
-  assert.equal(marks.isLoop(read({}), plain), false);
+  const plain = marks.of(requestOf([]));
+  assert.match(plain, /^;lp=[0-9a-f]{16}$/);
+  assert.equal(marks.of(requestOf([], { callId: 'other' })), plain);
+  assert.notEqual(marks.of(requestOf([], { uri: 'sip:carol@lab.example' })), plain);
+  const routed = marks.of(requestOf(['Route: <sip:a;lr>']));
+  assert.notEqual(routed, plain);
+  assert.notEqual(marks.of(requestOf(['Route: <sip:a;lr>', 'Route: <sip:b;lr>'])), routed);
+  assert.notEqual(createLoopMarks(2).of(requestOf([])), plain);
+  const halves = (seed: number) => /=(.{8})(.{8})/.exec(createLoopMarks(seed).of(requestOf([])));
+  assert.notEqual(halves(1)?.[1], halves(1)?.[2], 'two hashes that differ');
+  assert.notEqual(halves(1)?.[2], halves(2)?.[2]);
 });
 
-function request(text: string) {
-  const parsed = parseMessage(latin1Encode(text.replaceAll('\n', '\r\n')));
-  assert.ok(parsed.ok && parsed.value.kind === 'request');
-  return parsed.value;
-}
+test('[S5393-4.1-01] a request has been here when a Via carries its very mark', () => {
+  const marks = createLoopMarks(1);
+  const mark = marks.of(requestOf([]));
+  const via = (params: string) => `SIP/2.0/UDP h;branch=z9hG4bK1${params}`;
+  const isLoop = (...vias: readonly string[]) => marks.isLoop(requestOf([], { vias }), mark);
+  assert.ok(isLoop(via(mark)));
+  assert.ok(isLoop(via(''), `${via('')}, ${via(`${mark};x`)}`));
+  assert.ok(!isLoop(via('')));
+  assert.ok(!isLoop(via(';lp=0123456789abcdef')));
+  assert.ok(!isLoop(via(`${mark}0`)));
+  assert.ok(!isLoop(via(`;x="${mark}"`)), 'inside another parameter');
+});
 
 test('[S6665-4.3-02] the proxy records itself on the first SUBSCRIBE and on each NOTIFY of it', () => {
   const rig = createRig();

@@ -1,37 +1,21 @@
 /** What a REGISTER is read as, and why it is refused. RFC 3261 §10.3, RFC 3327, RFC 5626 §6. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { latin1Encode } from '../../../../src/base/text.ts';
-import { parseMessage } from '../../../../src/sip/message/message.ts';
+import type { SipRequest } from '../../../../src/sip/message/message.ts';
 import {
   type RegisterContact,
   comparable,
   readRegister,
   supports,
 } from '../../../../src/sip/registrar/register-request.ts';
+import { type RequestParts, requestOf } from '../core/request-of.ts';
 import { domain, domains } from '../core/rig.ts';
 
-interface Parts {
-  readonly to?: string;
-  readonly callId?: string;
-  readonly via?: readonly string[];
-}
+type Parts = Pick<RequestParts, 'to' | 'callId' | 'vias'>;
 
-function request(headers: readonly string[], parts: Parts = {}) {
-  const text = [
-    `REGISTER sip:${domain} SIP/2.0`,
-    ...(parts.via ?? ['SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK-r']).map((via) => `Via: ${via}`),
-    `From: <sip:alice@${domain}>;tag=1`,
-    `To: ${parts.to ?? `<sip:alice@${domain}>`}`,
-    `Call-ID: ${parts.callId ?? 'reg'}`,
-    'CSeq: 7 REGISTER',
-    ...headers,
-    '',
-    '',
-  ].join('\r\n');
-  const parsed = parseMessage(latin1Encode(text));
-  assert.ok(parsed.ok && parsed.value.kind === 'request', text);
-  return parsed.value;
+function request(headers: readonly string[], parts: Parts = {}): SipRequest {
+  const to = `<sip:alice@${domain}>`;
+  return requestOf(headers, { method: 'REGISTER', uri: `sip:${domain}`, to, ...parts });
 }
 
 const lax = { acceptsUnannouncedPath: true };
@@ -59,7 +43,7 @@ function contact(value: string, ...headers: readonly string[]): RegisterContact 
 
 test('whom a REGISTER is for: the address of To, of a served domain', () => {
   const { aor, callId, cseq, scheme, path, outbound, contacts } = read([]);
-  assert.deepEqual([aor, callId, cseq, scheme], [`alice@${domain}`, 'reg', 7, 'sip']);
+  assert.deepEqual([aor, callId, cseq, scheme], [`alice@${domain}`, 'call', 7, 'sip']);
   assert.deepEqual([path, outbound, contacts], [[], false, []]);
   assert.equal(read([], { to: `<sips:alice@${domain}>` }).scheme, 'sips');
   assert.equal(refusal([], { to: '<tel:+1>' }), '400 To Is Not a SIP URI');
@@ -160,7 +144,7 @@ test('[S5626-10-01] reg-id: 1 to 2^31-1, beside an instance only', () => {
   assert.equal(contact('<sip:a@b>;+sip.instance="<>"').instance, undefined);
 });
 
-test('[S3840-9-01] parameters are kept: feature tags in quotes, others as they need it', () => {
+test('parameters are kept: feature tags in quotes, others as they need it', () => {
   const table: readonly (readonly [string, string])[] = [
     [';ob', ';ob'],
     [";x=plain-1.!%*+`'~", ";x=plain-1.!%*+`'~"],
@@ -232,7 +216,7 @@ test('[S5626-6-01] [S5626-6-02] outbound is applied where the first hop knows it
   assert.equal(refusal([flow(1), 'Contact: <sip:c@d>', supported]), '400 One Contact With reg-id');
   assert.equal(read(['Contact: <sip:c@d>', 'Contact: <sip:e@f>', supported]).outbound, false);
 
-  const far = { via: ['SIP/2.0/UDP a;branch=z9hG4bK1', 'SIP/2.0/UDP b;branch=z9hG4bK2'] };
+  const far = { vias: ['SIP/2.0/UDP a;branch=z9hG4bK1', 'SIP/2.0/UDP b;branch=z9hG4bK2'] };
   assert.equal(refusal([flow(1), supported], far), '439 First Hop Lacks Outbound Support');
   const ignored = read([flow(1)], far).contacts;
   assert.ok(ignored !== '*' && ignored[0]?.regId === undefined);

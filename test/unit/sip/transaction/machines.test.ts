@@ -109,7 +109,7 @@ test('a client in Completed or Accepted outlives its flow only where more may co
   assert.deepEqual([failed.failures, done.failures], [[], []]);
 });
 
-test('[S3261-9.1-02] the wait after CANCEL is 64*T1 from the CANCEL, and only one CANCEL is sent', () => {
+test('the wait after CANCEL is 64*T1 from the CANCEL, and only one CANCEL is sent', () => {
   const world = createWorld();
   const flow = world.flow('tcp');
   const { transaction, failures } = startClient(world, flow, 'INVITE');
