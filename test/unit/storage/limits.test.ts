@@ -43,6 +43,7 @@ test('what is stored on disk is of format 1', () => {
 test('values that differ just beside the lifetime are not the same', () => {
   const bytes = Uint8Array.from({ length: 40 }, (_, i) => i);
   for (const [at, same] of [
+    [0, false],
     [11, false],
     [12, true],
     [15, true],

@@ -57,8 +57,9 @@ export function createFakeClock(): FakeClock {
   return {
     monotonicMs: () => monotonic,
     wallMs: () => wall,
-    after(_name, delayMs, fire) {
-      const timer = { at: monotonic + Math.max(0, delayMs), order: order++, fire };
+    after(name, delayMs, fire) {
+      assert.ok(delayMs >= 0, `${name} does not go back in time`);
+      const timer = { at: monotonic + delayMs, order: order++, fire };
       timers.push(timer);
       return {
         cancel: () => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Clock, Timer } from '../../../../src/ports/clock.ts';
 import { createHeap } from '../../../../src/base/heap.ts';
 
@@ -43,7 +44,8 @@ export function createFakeClock(wallStartMs = 1_700_000_000_000): FakeClock {
   return {
     monotonicMs: () => now,
     wallMs: () => wallStartMs + now,
-    after(_name, delayMs, fire): Timer {
+    after(name, delayMs, fire): Timer {
+      assert.ok(delayMs >= 0, `${name} does not go back in time`);
       const entry: Entry = { atMs: now + delayMs, order: order++, fire, cancelled: false };
       queue.push(entry);
       pending++;
