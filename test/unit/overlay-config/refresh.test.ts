@@ -6,7 +6,7 @@ import type { Outcome } from '../../../src/base/outcome.ts';
 import { createConfigurationRefresh } from '../../../src/overlay-config/refresh.ts';
 import type { OverlayConfig } from '../../../src/ports/overlay-config.ts';
 import { silentTrace } from '../../../src/ports/trace.ts';
-import { createFakeClock } from '../overlay/support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 
 const hourMs = 3_600_000;
 

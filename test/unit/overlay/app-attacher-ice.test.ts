@@ -12,7 +12,7 @@ import { appAttachReqAns } from '../../../src/wire/reload/app-attach.ts';
 import type { Destination } from '../../../src/wire/reload/destination.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import {
   connectionOf,
   evenRandom,

@@ -14,7 +14,7 @@ import type { Destination } from '../../../src/wire/reload/destination.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import {
   connectionOf,
   evenRandom,

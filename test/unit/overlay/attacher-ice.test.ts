@@ -12,7 +12,7 @@ import { decodeExact, encodeToBytes } from '../../../src/wire/codec.ts';
 import { attachReqAns } from '../../../src/wire/reload/attach.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import {
   connectionOf,
   evenRandom,

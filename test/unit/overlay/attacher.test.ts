@@ -13,7 +13,7 @@ import { attachReqAns, type AttachReqAns } from '../../../src/wire/reload/attach
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import {
   connectionOf,
   evenRandom,

@@ -10,7 +10,7 @@ import { silentTrace } from '../../../src/ports/trace.ts';
 import { createBootstrap } from '../../../src/overlay/bootstrap.ts';
 import type { LinkEntry, LinkTable } from '../../../src/overlay/link-table.ts';
 import type { Topology } from '../../../src/topology/plugin.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import {
   connectionOf,
   evenRandom,

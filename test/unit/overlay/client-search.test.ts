@@ -9,7 +9,7 @@ import { following } from '../../../src/overlay/queries.ts';
 import { type Destination } from '../../../src/wire/reload/destination.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { idOf, notedTransactions } from './support/parts.ts';
 
 const [self, other, third] = [idOf('5'), idOf('8'), idOf('9')];

@@ -11,7 +11,7 @@ import type { RequestOutcome } from '../../../src/overlay/transactions.ts';
 import { encodeToBytes } from '../../../src/wire/codec.ts';
 import { attachReqAns } from '../../../src/wire/reload/attach.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createIdentity } from './support/fake-keys.ts';
 
 const small = '1'.repeat(32) as NodeId;

@@ -16,7 +16,7 @@ import { fetchAns, fetchReq, storeReq } from '../../../src/wire/reload/storage.t
 import { emptyBytes } from '../../../src/base/bytes.ts';
 import { createCountingTrace } from '../link/fakes.ts';
 import * as storage from '../storage/world.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { idOf, notedTransactions, numbered } from './support/parts.ts';
 
 const target = storage.node('c1');

@@ -12,7 +12,7 @@ import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { fetchAns, fetchReq, selection, storeReq } from '../../../src/wire/reload/storage.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { idOf, notedTransactions, numbered } from './support/parts.ts';
 
 const [target, other] = [idOf('8'), idOf('9')];

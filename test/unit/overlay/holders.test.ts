@@ -21,7 +21,7 @@ import {
   type StoredData,
 } from '../../../src/wire/reload/storage.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { idOf, notedTransactions } from './support/parts.ts';
 
 const [first, second, third, fourth] = [idOf('1'), idOf('2'), idOf('3'), idOf('4')];

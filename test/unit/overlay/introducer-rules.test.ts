@@ -20,7 +20,7 @@ import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { pingReq } from '../../../src/wire/reload/ping.ts';
 import { emptySignature, securityBlock } from '../../../src/wire/reload/security.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createIdentity } from './support/fake-keys.ts';
 import { connectionOf, evenRandom, idOf, notedDialer } from './support/parts.ts';
 import { testConfig } from './support/world.ts';

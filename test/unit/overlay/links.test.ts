@@ -7,7 +7,7 @@ import { failure, success } from '../../../src/base/outcome.ts';
 import { createLinkTable, type LinkEntry } from '../../../src/overlay/link-table.ts';
 import { encodeDataFrame } from '../../../src/wire/reload/framing.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { connectionOf, idOf, numbered, type TestConnection } from './support/parts.ts';
 
 const [self, other, third] = [idOf('5'), idOf('8'), idOf('9')];

@@ -11,7 +11,7 @@ import { createMessageSecurity } from '../../../src/overlay/message-security.ts'
 import type { Trust } from '../../../src/trust/trust.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { idOf } from './support/parts.ts';
 import { createIdentity } from './support/fake-keys.ts';
 

@@ -15,7 +15,7 @@ import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { pingAns, pingReq } from '../../../src/wire/reload/ping.ts';
 import { probeAns, probeReq } from '../../../src/wire/reload/probe.ts';
 import { routeQueryReq } from '../../../src/wire/reload/route-query.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { evenRandom, idOf, incomingFrom, notedTransactions } from './support/parts.ts';
 
 const [self, other, third] = [idOf('5'), idOf('8'), idOf('9')];

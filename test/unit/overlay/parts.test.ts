@@ -18,7 +18,7 @@ import { configUpdateReq } from '../../../src/wire/reload/config-update.ts';
 import { destinationKey, type Destination } from '../../../src/wire/reload/destination.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createIdentity } from './support/fake-keys.ts';
 import { evenRandom, idOf, notedTransactions, numbered } from './support/parts.ts';
 import { testConfig } from './support/world.ts';

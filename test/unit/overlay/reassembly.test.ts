@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createReassembly, type Fragment } from '../../../src/overlay/reassembly.ts';
 import { limits } from '../../../src/base/limits.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 
 const message = Uint8Array.from({ length: 700 }, (_, i) => i & 0xff);
 

@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { limits } from '../../../src/base/limits.ts';
 import { createRequestMemory } from '../../../src/overlay/request-memory.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 
 const signature = Uint8Array.of(1, 2, 3);
 

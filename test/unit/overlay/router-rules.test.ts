@@ -18,7 +18,7 @@ import {
 } from '../../../src/wire/reload/header.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { overlayName } from './support/fake-keys.ts';
 import { idOf, linkEntry, numbered } from './support/parts.ts';
 import { testConfig } from './support/world.ts';

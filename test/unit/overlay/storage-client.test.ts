@@ -33,7 +33,7 @@ import {
   type StoredData,
 } from '../../../src/wire/reload/storage.ts';
 import { createIdentity, createVerifier } from './support/fake-keys.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { testConfig } from './support/world.ts';
 
 const alice = 'alice@test.example';

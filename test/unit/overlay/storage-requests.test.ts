@@ -21,7 +21,7 @@ import {
   type StoredData,
 } from '../../../src/wire/reload/storage.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createIdentity } from './support/fake-keys.ts';
 import { idOf, notedTransactions } from './support/parts.ts';
 

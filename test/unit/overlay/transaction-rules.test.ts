@@ -20,7 +20,7 @@ import type { Destination } from '../../../src/wire/reload/destination.ts';
 import { errorCodes, errorResponse, unknownKinds } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createIdentity } from './support/fake-keys.ts';
 import { idOf } from './support/parts.ts';
 import { testConfig } from './support/world.ts';

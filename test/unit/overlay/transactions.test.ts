@@ -15,7 +15,7 @@ import { encodeToBytes } from '../../../src/wire/codec.ts';
 import type { Payload } from '../../../src/wire/reload/contents.ts';
 import { errorCodes, errorResponse } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createIdentity } from './support/fake-keys.ts';
 import { testConfig } from './support/world.ts';
 

@@ -16,7 +16,7 @@ import {
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
 import type { Destination } from '../../../src/wire/reload/destination.ts';
 import { capture, hops } from './support/capture.ts';
-import { createFakeClock } from './support/fake-clock.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createRawPeer, errorOf, type Received } from './support/raw-peer.ts';
 import { createWorld, type TestPeer, type World } from './support/world.ts';
 

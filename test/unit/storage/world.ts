@@ -31,6 +31,7 @@ import {
   type StoredDataValue,
   type StoreReq,
 } from '../../../src/wire/reload/storage.ts';
+import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 
 const overlayName = 'overlay.example.org';
 export const startMs = 1_700_000_000_000;
@@ -40,54 +41,6 @@ export const singleKind = 0xf0000002;
 export const dictionaryKind = kindIds.sipRegistration;
 export const multipleKind = kindIds.turnService;
 export const unknownKindId = 0xf00000ff;
-
-export interface FakeClock extends Clock {
-  /** Runs what is due up to that time. */
-  advance(ms: number): void;
-  /** Moves the wall clock alone. */
-  jump(ms: number): void;
-  readonly pending: number;
-}
-
-export function createFakeClock(): FakeClock {
-  let monotonic = 0;
-  let wall = startMs;
-  let order = 0;
-  let timers: { at: number; order: number; fire: () => void }[] = [];
-  return {
-    monotonicMs: () => monotonic,
-    wallMs: () => wall,
-    after(name, delayMs, fire) {
-      assert.ok(delayMs >= 0, `${name} does not go back in time`);
-      const timer = { at: monotonic + delayMs, order: order++, fire };
-      timers.push(timer);
-      return {
-        cancel: () => {
-          timers = timers.filter((one) => one !== timer);
-        },
-      };
-    },
-    advance(ms) {
-      const until = monotonic + ms;
-      for (;;) {
-        const [next] = timers.toSorted((a, b) => a.at - b.at || a.order - b.order);
-        if (next === undefined || next.at > until) break;
-        timers = timers.filter((one) => one !== next);
-        wall += next.at - monotonic;
-        monotonic = next.at;
-        next.fire();
-      }
-      wall += until - monotonic;
-      monotonic = until;
-    },
-    jump(ms) {
-      wall += ms;
-    },
-    get pending() {
-      return timers.length;
-    },
-  };
-}
 
 export interface FakeStore extends Store {
   readonly data: Map<string, Uint8Array>;
@@ -199,7 +152,7 @@ function fakeSignature(certificate: Certificate, input: Uint8Array): Uint8Array 
 }
 
 /** The clock of the world made last: identities outlive worlds. */
-let activeClock = createFakeClock();
+let activeClock = createFakeClock(startMs);
 
 export interface World {
   readonly clock: FakeClock;
@@ -216,7 +169,7 @@ export function createWorld(
   wallMs = startMs,
   quota?: StorageQuota,
 ): World {
-  const clock = createFakeClock();
+  const clock = createFakeClock(startMs);
   clock.jump(wallMs - startMs);
   activeClock = clock;
   const store = createFakeStore(clock, disk);

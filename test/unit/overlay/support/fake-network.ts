@@ -7,7 +7,7 @@ import type {
   SecureConnection,
   TransportAddress,
 } from '../../../../src/ports/connection.ts';
-import type { FakeClock } from './fake-clock.ts';
+import type { FakeClock } from '../../../support/fake-clock.ts';
 
 export interface FakeNetwork {
   listen(address: TransportAddress, host: FakeHost, accept: (c: SecureConnection) => void): void;

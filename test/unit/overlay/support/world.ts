@@ -12,7 +12,7 @@ import { createKindRegistry } from '../../../../src/storage/kinds.ts';
 import { createChord } from '../../../../src/topology/chord/chord.ts';
 import { createOverlay } from '../../../../src/overlay/peer.ts';
 import type { OverlayDependencies, OverlayPeer } from '../../../../src/overlay/peer-api.ts';
-import { createFakeClock, type FakeClock } from './fake-clock.ts';
+import { createFakeClock, type FakeClock } from '../../../support/fake-clock.ts';
 import { createIdentity, createVerifier, overlayName, rootCertificate } from './fake-keys.ts';
 import { createFakeNetwork, type FakeHost, type FakeNetwork } from './fake-network.ts';
 

@@ -13,7 +13,7 @@ import {
   certificateByUserKind,
 } from '../../../../src/usages/certificates/kinds.ts';
 import { createUserCertificatePublisher } from '../../../../src/usages/certificates/user-publisher.ts';
-import { createFakeClock } from '../../overlay/support/fake-clock.ts';
+import { createFakeClock } from '../../../support/fake-clock.ts';
 import { createIdentity, createVerifier } from '../../overlay/support/fake-keys.ts';
 import { createWorld, type TestPeer } from '../../overlay/support/world.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Clock, Timer } from '../../../../src/ports/clock.ts';
-import { createHeap } from '../../../../src/base/heap.ts';
+import type { Clock, Timer } from '../../src/ports/clock.ts';
+import { createHeap } from '../../src/base/heap.ts';
 
 interface Entry {
   readonly atMs: number;
@@ -9,17 +9,21 @@ interface Entry {
   cancelled: boolean;
 }
 
+/** Time that passes only when a test says so. */
 export interface FakeClock extends Clock {
   /** Fires everything due within the span, in order of time and creation. */
   advance(spanMs: number): void;
   /** Advances in small steps until the condition holds; false after `atMostMs`. */
   advanceUntil(condition: () => boolean, atMostMs: number): boolean;
+  /** Moves the wall clock alone. */
+  jump(ms: number): void;
   /** Timers that are neither fired nor cancelled. */
   readonly pending: number;
 }
 
 export function createFakeClock(wallStartMs = 1_700_000_000_000): FakeClock {
   let now = 0;
+  let jumpedMs = 0;
   let order = 0;
   let pending = 0;
   const queue = createHeap<Entry>((a, b) =>
@@ -43,7 +47,7 @@ export function createFakeClock(wallStartMs = 1_700_000_000_000): FakeClock {
 
   return {
     monotonicMs: () => now,
-    wallMs: () => wallStartMs + now,
+    wallMs: () => wallStartMs + now + jumpedMs,
     after(name, delayMs, fire): Timer {
       assert.ok(delayMs >= 0, `${name} does not go back in time`);
       const entry: Entry = { atMs: now + delayMs, order: order++, fire, cancelled: false };
@@ -57,6 +61,9 @@ export function createFakeClock(wallStartMs = 1_700_000_000_000): FakeClock {
       };
     },
     advance,
+    jump(ms) {
+      jumpedMs += ms;
+    },
     get pending() {
       return pending;
     },
