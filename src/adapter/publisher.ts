@@ -13,27 +13,31 @@ import { randomUnit } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
 import type { Outcome } from '../base/outcome.ts';
-import { sipFailure } from '../sip/core/failure.ts';
 import type { Binding, LocationEvent } from '../sip/location/binding.ts';
 import type { LocationTable } from '../sip/location/location-table.ts';
-import type { RegistrationAdmission } from '../sip/registrar/admission.ts';
 import {
   recordLifetimeS,
   registrationEntry,
   resourceOfAor,
-  routeTo,
   sipRegistrationKindId,
 } from '../usages/sip/registration.ts';
-import type { PublicAddress } from '../usages/sip/public-address.ts';
 import type { Registration } from '../usages/sip/registration.ts';
 import { errorCodes } from '../wire/reload/errors.ts';
-import type { AdapterForwarding } from './forwarding.ts';
 import { createConfirmer } from './confirmer.ts';
 import { createDueQueue } from './due-queue.ts';
-import type { PublicationState, PublishedRecord, Publisher } from './publication.ts';
-import { decodePublished, encodePublished, recordHash, registrationFor } from './publication.ts';
+import { createPublicationAdmission } from './publication-admission.ts';
+import {
+  desiredRegistration,
+  newEntry,
+  settle,
+  snapshotOf,
+  untilRefreshMs,
+} from './publication-entry.ts';
+import type { DesiredDeps, Entry } from './publication-entry.ts';
+import type { Publisher } from './publication.ts';
+import { decodePublished, encodePublished, recordHash } from './publication.ts';
 
-export interface PublisherDeps {
+export interface PublisherDeps extends DesiredDeps {
   readonly overlay: Pick<Overlay, 'nodeId' | 'address' | 'store' | 'stat' | 'hostIdentity'>;
   readonly location: LocationTable;
   readonly store: Store;
@@ -42,12 +46,8 @@ export interface PublisherDeps {
   readonly trace: Trace;
   /** The user identity at this adapter, `undefined` while it is not enrolled. */
   identityFor(aor: string): Identity | undefined;
-  /** Absent: nobody forwards. */
-  readonly forwarding?: Pick<AdapterForwarding, 'alwaysOf' | 'hasRules'>;
   /** RFC 7904 §3.3: checked before a Store is issued. */
   acceptsAor(aor: string): boolean;
-  /** Where this adapter takes calls beside the overlay; its records tell them. */
-  readonly publicAddresses?: readonly PublicAddress[];
 }
 
 const storePrefix = 'adapter/published/';
@@ -57,33 +57,8 @@ const retireMs = 8000;
 /** After a Store that a REGISTER waited for: should the REGISTER fail after all, the record goes again. */
 const admittedMs = 5000;
 
-/** What a record says while no phone is there to speak for itself. */
-const anyPhone = { sip: true, sips: true, q: 1000, instance: undefined, parameters: '' };
-
-interface Entry {
-  readonly aor: string;
-  state: PublicationState;
-  published: PublishedRecord | undefined;
-  /** Bindings of a REGISTER that waits for its admission. */
-  proposed: readonly Binding[] | undefined;
-  busy: boolean;
-  /** Something changed while a Store was under way. */
-  again: boolean;
-  /** Store even if nothing changed. */
-  force: boolean;
-  attempts: number;
-  /** Counts Stores, so that late confirmations of an earlier one are ignored. */
-  round: number;
-  /** Fingerprint of the certificate that the overlay was told to host. */
-  hosted: string | undefined;
-  lastError: string | undefined;
-  waiters: ((result: StoreOutcome) => void)[];
-}
-
-type StoreOutcome = 'stored' | 'refused' | 'failed';
-
 export function createPublisher(deps: PublisherDeps): Publisher {
-  const { overlay, location, store, clock, random, trace, publicAddresses = [] } = deps;
+  const { overlay, location, store, clock, random, trace } = deps;
   const entries = new Map<string, Entry>();
   const queue = createDueQueue(
     clock,
@@ -95,7 +70,6 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   const stores = trace.counter('sip_registration_stores_total');
   const failures = trace.counter('sip_registration_store_failures_total');
   const refusals = trace.counter('sip_registration_store_refusals_total');
-  let admitting = 0;
   let retiring = false;
   let stopped = false;
 
@@ -103,20 +77,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     let entry = entries.get(aor);
     if (entry === undefined) {
       if (entries.size >= limits.adapter.publications) return undefined;
-      entry = {
-        aor,
-        state: 'unconfirmed',
-        published: undefined,
-        proposed: undefined,
-        busy: false,
-        again: false,
-        force: false,
-        attempts: 0,
-        round: 0,
-        hosted: undefined,
-        lastError: undefined,
-        waiters: [],
-      };
+      entry = newEntry(aor);
       entries.set(aor, entry);
     }
     return entry;
@@ -140,12 +101,12 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       queue.plan(entry, unannouncedMs * (0.5 + randomUnit(random) / 2));
       return false;
     }
-    const desired = desiredFor(entry, bindings);
+    const desired = desiredRegistration(deps, entry, bindings, retiring);
     if (identity === undefined || key === undefined || desired === undefined) {
       return withdraw(entry, identity, release);
     }
     const hash = recordHash(desired);
-    const waitMs = untilRefreshMs(entry, hash, identity);
+    const waitMs = untilRefreshMs(deps, entry, hash, identity);
     if (waitMs > 0) {
       settle(entry, 'stored');
       queue.plan(entry, waitMs);
@@ -153,34 +114,6 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     }
     publish(entry, desired, hash, identity, key, bindings, release);
     return true;
-  }
-
-  /**
-   * A user who forwards always is found at the other place; while there are other rules this adapter,
-   * which had the phones last, stays the place that applies them (DESIGN §4.7).
-   */
-  function desiredFor(entry: Entry, bindings: readonly Binding[]): Registration | undefined {
-    const { aor } = entry;
-    const stays = !retiring && entry.published !== undefined;
-    const ruled = deps.forwarding?.hasRules(aor) === true && (bindings.length > 0 || stays);
-    const address = overlay.address();
-    const own = registrationFor(aor, bindings, address, publicAddresses);
-    if (!ruled) return own;
-    const always = deps.forwarding.alwaysOf(aor);
-    if (always !== undefined && !always.startsWith('tel:')) return { type: 'uri', uri: always };
-    return own ?? routeTo(address, [anyPhone], publicAddresses);
-  }
-
-  /** Milliseconds until half of the record's life is over (a little later, by chance); 0 = store now. */
-  function untilRefreshMs(entry: Entry, hash: string, identity: Identity): number {
-    const { published } = entry;
-    if (published === undefined || entry.force || published.hash !== hash) return 0;
-    if (published.certificate !== identity.certificate.fingerprint) return 0;
-    const lifeMs = published.lifetimeS * 1000;
-    const leftMs = published.storageTimeMs + lifeMs - clock.wallMs();
-    // More than its whole life left: the clock went back, nothing can be said.
-    if (leftMs > lifeMs || leftMs <= lifeMs / 2) return 0;
-    return leftMs - lifeMs / 2 + lifeMs * 0.1 * randomUnit(random);
   }
 
   function publish(
@@ -314,13 +247,6 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     queue.plan(entry, delayMs);
   }
 
-  function settle(entry: Entry, result: StoreOutcome): void {
-    const { waiters } = entry;
-    if (waiters.length === 0) return;
-    entry.waiters = [];
-    for (const waiter of waiters) waiter(result);
-  }
-
   function host(entry: Entry, identity: Identity): void {
     const certificate = identity.certificate.fingerprint;
     if (entry.hosted === certificate) return;
@@ -348,37 +274,13 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     else queue.plan(entry, 0);
   }
 
-  const admission: RegistrationAdmission = {
-    admit(change, done) {
-      const answerLater = (status?: ReturnType<typeof sipFailure>): void => {
-        clock.after('sip-admitted', 0, () => done(status));
-      };
-      if (change.bindings.length === 0) {
-        answerLater();
-        return;
-      }
-      if (!deps.acceptsAor(change.aor)) {
-        answerLater(sipFailure(403, 'Domain Not Served'));
-        return;
-      }
-      const entry = change.first ? entryOf(change.aor) : undefined;
-      if (entry === undefined || admitting >= limits.adapter.admissions) {
-        answerLater();
-        return;
-      }
-      admitting++;
-      entry.proposed = change.bindings;
-      entry.waiters.push((result) => {
-        admitting--;
-        entry.proposed = undefined;
-        answerLater(result === 'refused' ? sipFailure(403, 'Refused By The Overlay') : undefined);
-      });
-      reconcile(entry, () => undefined);
-    },
-  };
-
   return {
-    admission,
+    admission: createPublicationAdmission({
+      clock,
+      acceptsAor: (aor) => deps.acceptsAor(aor),
+      entryOf,
+      begin: (entry) => void reconcile(entry, () => undefined),
+    }),
     start() {
       for (const [key, value] of store.entries(storePrefix)) {
         const published = decodePublished(value);
@@ -441,20 +343,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       confirmer.stop();
     },
     state: (aor) => entries.get(aor)?.state,
-    snapshot(limit) {
-      const rank = (entry: Entry): number => (entry.state === 'confirmed' ? 1 : 0);
-      return [...entries.values()]
-        .sort((a, b) => rank(a) - rank(b))
-        .slice(0, limit)
-        .map(({ aor, state, published, lastError }) => ({
-          aor,
-          state,
-          storedAtMs: published?.storageTimeMs ?? 0,
-          expiresAtMs:
-            published === undefined ? 0 : published.storageTimeMs + published.lifetimeS * 1000,
-          lastError,
-        }));
-    },
+    snapshot: (limit) => snapshotOf(entries.values(), limit),
     counts() {
       const counts = { confirmed: 0, unconfirmed: 0, 'no-identity': 0, refused: 0, withdrawing: 0 };
       for (const entry of entries.values()) counts[entry.state]++;
