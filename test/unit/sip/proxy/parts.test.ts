@@ -217,11 +217,7 @@ test('[S4028-8.1-01] session timers: intervals at the edges of the policy', () =
     'Session-Expires=300',
   ]);
   assert.deepEqual(timer(['Min-SE: 3600']), [3600, false, 'Session-Expires=3600']);
-  assert.deepEqual(timer(['Session-Expires: soon;x=y']), [
-    1800,
-    false,
-    'Session-Expires=1800;x=y',
-  ]);
+  assert.deepEqual(timer(['Session-Expires: soon;x=y']), [1800, false, 'Session-Expires=1800;x=y']);
   assert.deepEqual(timer(['Session-Expires: 9000 ;refresher=uas', 'Supported: x, TIMER']), [
     1800,
     true,
