@@ -1,100 +1,25 @@
 /** Attach without ICE, from both sides, with link table, dialer and transactions played by the test. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import type { NodeId, ResourceId } from '../../../src/base/ids.ts';
+import type { NodeId } from '../../../src/base/ids.ts';
 import { limits } from '../../../src/base/limits.ts';
-import { failure, success, type Outcome } from '../../../src/base/outcome.ts';
-import type { SecureConnection, TransportAddress } from '../../../src/ports/connection.ts';
-import { createAttacher } from '../../../src/overlay/attach.ts';
+import { failure, success } from '../../../src/base/outcome.ts';
 import { makeOffer } from '../../../src/overlay/candidates.ts';
-import type { LinkEntry, LinkTable } from '../../../src/overlay/link-table.ts';
 import { decodeExact, encodeToBytes } from '../../../src/wire/codec.ts';
-import { attachReqAns, type AttachReqAns } from '../../../src/wire/reload/attach.ts';
+import { attachReqAns } from '../../../src/wire/reload/attach.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
 import { messageCodes } from '../../../src/wire/reload/message-codes.ts';
-import { createCountingTrace } from '../link/fakes.ts';
-import { createFakeClock } from '../../support/fake-clock.ts';
+import { connectionOf, evenRandom, incomingFrom, linkEntry, numbered } from './support/parts.ts';
 import {
-  connectionOf,
-  evenRandom,
-  idOf,
-  incomingFrom,
-  linkEntry,
-  notedDialer,
-  notedTransactions,
-  numbered,
-} from './support/parts.ts';
-
-const [self, other, third] = [idOf('5'), idOf('8'), idOf('9')];
-const smaller = idOf('1');
-const place = idOf('7') as string as ResourceId;
-const theirAddress = { address: '10.0.0.8', port: 6084 };
-
-function scene(candidates: readonly TransportAddress[] = [{ address: '10.0.0.5', port: 6084 }]) {
-  const clock = createFakeClock();
-  const trace = createCountingTrace();
-  const transactions = notedTransactions();
-  const dialer = notedDialer();
-  const table = new Map<NodeId, LinkEntry>();
-  const added: { connection: SecureConnection; expected: NodeId | undefined }[] = [];
-  const updates: NodeId[] = [];
-  const learned: [NodeId, number][] = [];
-  const outcomes: Outcome<NodeId>[] = [];
-  let refusesLinks = false;
-  const attacher = createAttacher({
-    self,
-    clock,
-    random: evenRandom,
-    trace,
-    dialer,
-    ice: () => undefined,
-    linkTypes: () => ['TLS-TCP-FH-NO-ICE'],
-    links: {
-      get: (nodeId: NodeId) => table.get(nodeId),
-      add(connection: SecureConnection, expected?: NodeId) {
-        added.push({ connection, expected });
-        if (refusesLinks) return failure('certificate');
-        const entry = linkEntry(expected ?? other);
-        table.set(entry.nodeId, entry);
-        return success(entry);
-      },
-    } as unknown as LinkTable,
-    transactions: transactions as never,
-    candidates: () => candidates,
-    sendUpdateTo: (nodeId) => updates.push(nodeId),
-    learned: (nodeId, { port }) => void learned.push([nodeId, port]),
-    pathFound: () => undefined,
-    later: (run) => void clock.after('later', 0, run),
-  });
-  return {
-    clock,
-    trace,
-    notes: transactions.notes,
-    dials: dialer.dials,
-    table,
-    added,
-    updates,
-    learned,
-    outcomes,
-    attacher,
-    refuseLinks: () => (refusesLinks = true),
-    attach: (
-      nodeId = other,
-      options: Parameters<typeof attacher.attach>[1] = { sendUpdate: true },
-    ) => attacher.attach({ kind: 'node', nodeId }, options, (outcome) => outcomes.push(outcome)),
-    counts: () =>
-      ['linked', 'failed', 'collision'].map((r) => trace.count('overlay_attaches_total', r)),
-  };
-}
-
-function bodyOf(
-  role: 'passive' | 'active',
-  more: Partial<AttachReqAns> = {},
-  addresses: readonly TransportAddress[] = [theirAddress],
-): Uint8Array {
-  const offer = makeOffer(addresses, role, evenRandom);
-  return encodeToBytes(attachReqAns, { ...offer, sendUpdate: false, ...more });
-}
+  self,
+  other,
+  third,
+  smaller,
+  place,
+  theirAddress,
+  scene,
+  bodyOf,
+} from './support/attacher-scene.ts';
 
 test('an AttachReq offers our addresses as the passive side; a list with another first hop only where one is given', () => {
   const { attacher, notes, outcomes } = scene();

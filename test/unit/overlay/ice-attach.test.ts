@@ -35,7 +35,7 @@ const config = { noIce: false, overlayLinkProtocols: ['DTLS-UDP-SR'] };
 
 function iceWorld(seed: string): IceWorld {
   const world = createWorld(seed);
-  const paths = createNetwork(world.clock as never, { latencyMs: [1, 1] });
+  const paths = createNetwork(world.clock, { latencyMs: [1, 1] });
   const sessions: FakeDtls[] = [];
   return {
     ...world,
