@@ -26,7 +26,7 @@ export interface Location {
 export interface Locator {
   /**
    * `secure`: as if the URI were sips (RFC 3261 §16.6 step 7). `undefined` when the URI asks for a
-   * transport that this server has not, or is no SIP URI.
+   * transport that this server has not, is no SIP URI, or names a host under `.invalid`.
    */
   locate(uri: SipUri, secure: boolean): Location | undefined;
 }
@@ -55,6 +55,7 @@ export function createLocator(deps: LocatorDeps): Locator {
       return undefined;
     }
     const name = plainHost(uri.params.get('maddr') ?? uri.host);
+    if (isInvalid(name)) return undefined;
     const plain = sips ? 'tls' : 'udp';
     const transport = named ?? (transports.includes(plain) ? plain : transports[0]);
     if (transport === undefined || (sips && !isSecure(transport))) return undefined;
@@ -232,4 +233,9 @@ function plainHost(host: string): string {
 
 function isAddress(host: string): boolean {
   return isIpv4(host) || parseIpv6(host) !== undefined;
+}
+
+/** What phones in browsers write for want of an address (RFC 7118 §5): nobody is to be asked for it (RFC 6761 §6.4). */
+function isInvalid(host: string): boolean {
+  return /(?:^|\.)invalid\.?$/i.test(host);
 }

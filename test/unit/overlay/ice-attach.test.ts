@@ -6,6 +6,7 @@ import type { Identity } from '../../../src/ports/certificates.ts';
 import { silentTrace } from '../../../src/ports/trace.ts';
 import { createIceAgent } from '../../../src/link/ice/agent.ts';
 import { createIceConnector, type IceConnector } from '../../../src/link/ice-connector.ts';
+import { appAttachReqAns } from '../../../src/wire/reload/app-attach.ts';
 import { attachReqAns } from '../../../src/wire/reload/attach.ts';
 import type { IceCandidate } from '../../../src/wire/reload/ice-candidate.ts';
 import { errorCodes } from '../../../src/wire/reload/errors.ts';
@@ -182,6 +183,64 @@ test('[R6940-6.5.1.5-02] offers without ICE are refused where ICE is in use, and
     });
     assert.ok(!outcome.ok);
     assert.equal(outcome.error.code, errorCodes.incompatibleWithOverlay);
+  }
+});
+
+/** Binding requests (RFC 8489 §5) that left sockets which were not there before. */
+function newChecks(world: IceWorld, known: ReadonlySet<string>, address: string) {
+  return world.paths.tap.filter(({ bytes, from }) => {
+    const isRequest = bytes[0] === 0 && bytes[1] === 1 && bytes[4] === 0x21 && bytes[5] === 0x12;
+    return isRequest && from.address === address && !known.has(placeOf(from));
+  });
+}
+
+const placeOf = ({ address, port }: { readonly address: string; readonly port: number }): string =>
+  `${address}:${String(port)}`;
+
+test('[R6940-6.5.2.2-02] the AppAttachAns is read, then checks leave to the candidates in it; without one, none', async () => {
+  const world = iceWorld('application checks');
+  for (let i = 0; i < 2; i++) {
+    world.addPeer();
+    await advance(world, 4000);
+  }
+  const [a, b] = world.peers as [TestPeer, TestPeer];
+  const answers: { readonly atMs: number; readonly candidates: readonly IceCandidate[] }[] = [];
+  world.network.onSend = (_from, bytes) => {
+    if (bytes[0] !== 128) return;
+    const { headerLength } = decodeHeader(bytes.subarray(8));
+    const { contents } = decodePayload(bytes.subarray(8 + headerLength));
+    if (contents.messageCode !== messageCodes.appAttachAns) return;
+    const decoded = tryDecode(appAttachReqAns, contents.messageBody);
+    assert.ok(decoded.ok);
+    answers.push({ atMs: world.clock.monotonicMs(), candidates: decoded.value.candidates });
+  };
+  const known = new Set(world.paths.tap.map(({ from }) => placeOf(from)));
+  const ask = (done: (outcome: Outcome<AppConnection, OverlayError>) => void): void => {
+    a.overlay.appAttach([{ type: 'node', nodeId: b.nodeId }], sipPort, done);
+  };
+  // Nobody there takes such connections: an error instead of an answer.
+  let refused: Outcome<AppConnection, OverlayError> | undefined;
+  ask((outcome) => (refused = outcome));
+  await advance(world, 3000);
+  assert.equal(refused?.ok, false);
+  assert.equal(answers.length, 0);
+  assert.deepEqual(newChecks(world, known, a.host.address), []);
+
+  b.overlay.onApplication(sipPort, () => undefined);
+  let connected = false;
+  ask((outcome) => (connected = outcome.ok));
+  await advance(world, 3000);
+  assert.ok(connected);
+  const [answer] = answers;
+  assert.ok(answer !== undefined);
+  const offered = answer.candidates.map(({ addrPort }) =>
+    addrPort.type === 'unknown' ? '' : placeOf(addrPort),
+  );
+  const checks = newChecks(world, known, a.host.address);
+  assert.ok(checks.length > 0);
+  for (const { atMs, to } of checks) {
+    assert.ok(atMs > answer.atMs, `${String(atMs)} > ${String(answer.atMs)}`);
+    assert.ok(offered.includes(placeOf(to)), placeOf(to));
   }
 });
 

@@ -221,3 +221,14 @@ test('[S3263-4.2-01] SRV records of one priority are drawn by weight', () => {
   }
   assert.ok(heavyFirst > 840 && heavyFirst < 940, String(heavyFirst));
 });
+
+test('[S7118-5.2-01] hosts under .invalid are never looked up', () => {
+  const zone: Zone = { a: { 'x.invalid': ['192.0.2.9'], 'invalid.example': ['192.0.2.8'] } };
+  const asked: string[] = [];
+  for (const uri of ['sip:bob@x.invalid', 'sip:x.INVALID.', 'sip:x.invalid:5070', 'sips:invalid']) {
+    assert.deepEqual(places(zone, uri, { asked }), [], uri);
+  }
+  assert.deepEqual(places(zone, 'sip:bob@lab.example;maddr=x.invalid', { asked }), []);
+  assert.deepEqual(asked, []);
+  assert.deepEqual(places(zone, 'sip:bob@invalid.example:5070'), ['udp 192.0.2.8:5070']);
+});
