@@ -1,5 +1,6 @@
 /** Two hosts with real sockets and real DTLS find each other by ICE, and by dialing. */
 import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
 import { after, test } from 'node:test';
 import type { Outcome } from '../../src/base/outcome.ts';
 import type { SecureConnection } from '../../src/ports/connection.ts';
@@ -41,7 +42,12 @@ after(async () => {
   for (const { dtls } of hosts) dtls.close();
 });
 
-function host(byte: number, kind: 'ec' | 'rsa', stun: readonly DtlsPort[] = []): Host {
+function host(
+  byte: number,
+  kind: 'ec' | 'rsa',
+  stun: readonly DtlsPort[] = [],
+  address = `127.0.0.${String(byte)}`,
+): Host {
   const privateKey = key(kind);
   const { certificate } = member(authority, { privateKey, nodeIds: [nodeId(byte)] });
   const identity = { privateKey, chain: [certificate] };
@@ -52,7 +58,6 @@ function host(byte: number, kind: 'ec' | 'rsa', stun: readonly DtlsPort[] = []):
     handshakeTimeoutMs: 3000,
   });
   assert.ok(dtls.ok);
-  const address = `127.0.0.${String(byte)}`;
   const connector = createIceConnector({
     clock,
     random: createRandom(),
@@ -141,6 +146,34 @@ for (const kind of ['ec', 'rsa'] as const) {
   });
 }
 
+test('over IPv6 two nodes find each other, are told where they are seen, and are linked', async (t) => {
+  if (!loopbackAddresses().includes('::1')) {
+    t.skip('there is no IPv6 on this machine');
+    return;
+  }
+  const server = host(0x4d, 'ec', [], '::1');
+  const port = await openPort(server, true);
+  const [a, b] = [host(0x4e, 'ec', [port], '::1'), host(0x4f, 'rsa', [], '::1')];
+  const [atA, atB] = await meet(a, b);
+  assert.deepEqual(atA.connection.peerChain[0]?.nodeIds, [b.nodeId]);
+  assert.deepEqual([atA.path.local.address, atA.path.remote.address], ['::1', '::1']);
+  const got: [string[], string[]] = [[], []];
+  const links = [link(atA.connection, b, got[0]), link(atB.connection, a, got[1])] as const;
+  links[0].send(Buffer.from('to b'));
+  links[1].send(Buffer.from('to a'));
+  await until(() => got[0].length + got[1].length === 2);
+  assert.deepEqual(got, [['to a'], ['to b']]);
+  links[0].close('enough');
+  await until(() => links[1].closed);
+  // On this network the reflexive address is the own one, so it is told once.
+  const prepared = await a.prepare('offerer');
+  assert.deepEqual(
+    prepared.parameters.candidates.map(({ addrPort, type }) => [type, addrPort.type]),
+    [['host', 'ipv6']],
+  );
+  prepared.abandon();
+});
+
 test('a megabyte crosses the stream over such a path intact', async () => {
   const [a, b] = [host(0x47, 'ec'), host(0x48, 'ec')];
   const [atA, atB] = await meet(a, b);
@@ -226,19 +259,24 @@ test('[R6940-6.6-01] each of the three link types carries messages both ways', a
   }
 });
 
-/** DTLS-UDP-SR-NO-ICE: `a` dials, `b` listens. */
-async function dialed(a: Host, b: Host): Promise<readonly SecureConnection[]> {
-  const accepted: SecureConnection[] = [];
-  const sockets = createDatagramOpener({ trace: silentTrace });
+function loopbackAddresses(): string[] {
+  return (networkInterfaces()['lo'] ?? []).map(({ address }) => address);
+}
+
+async function openPort(
+  at: Host,
+  answersStun: boolean,
+  accepted: SecureConnection[] = [],
+): Promise<DtlsPort> {
   const port = await new Promise<Outcome<DtlsPort>>((resolve) => {
     openDtlsPort(
       {
         clock,
         trace: silentTrace,
-        sockets,
-        dtls: b.dtls,
-        at: { address: b.address, port: 0 },
-        answersStun: false,
+        sockets: createDatagramOpener({ trace: silentTrace }),
+        dtls: at.dtls,
+        at: { address: at.address, port: 0 },
+        answersStun,
         accepted: (connection) => void accepted.push(connection),
       },
       resolve,
@@ -246,10 +284,18 @@ async function dialed(a: Host, b: Host): Promise<readonly SecureConnection[]> {
   });
   assert.ok(port.ok);
   openPorts.push(port.value);
+  return port.value;
+}
+
+/** DTLS-UDP-SR-NO-ICE: `a` dials, `b` listens. */
+async function dialed(a: Host, b: Host): Promise<readonly SecureConnection[]> {
+  const accepted: SecureConnection[] = [];
+  const sockets = createDatagramOpener({ trace: silentTrace });
+  const port = await openPort(b, false, accepted);
   const localAddress = (): string => a.address;
   const dialer = createDtlsDialer({ clock, sockets, dtls: a.dtls, localAddress });
   const outcome = await new Promise<Outcome<SecureConnection>>((resolve) => {
-    dialer.dial(port.value.local, 3000, resolve);
+    dialer.dial(port.local, 3000, resolve);
   });
   assert.ok(outcome.ok);
   await until(() => accepted.length === 1);
