@@ -12,6 +12,7 @@ import { createSipLoad, type SipLoad } from './load/sip-client.ts';
 import { microBenchmarks } from './micro.ts';
 import { overlayBenchmarks } from './overlay-bench.ts';
 import type { BenchResult } from './result.ts';
+import { sipServerBenchmarks } from './sip-server.ts';
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +26,7 @@ if (values.help) {
   console.log(`Usage: npm run bench -- [--json] [--only TEXT] [--seconds S]
 
 CPU microseconds per operation for codec, signatures, registrar, proxy, overlay and link.
---only runs the groups whose name contains TEXT: micro, overlay, sip.
+--only runs the groups whose name contains TEXT: micro, server, overlay, sip.
 
 Example: npm run bench -- --json --only sip`);
   process.exit(0);
@@ -35,6 +36,7 @@ const results: BenchResult[] = [];
 const wanted = (group: string): boolean => group.includes(values.only);
 
 if (wanted('micro')) report(await microBenchmarks(seconds));
+if (wanted('server')) report(await sipServerBenchmarks(seconds));
 if (wanted('overlay')) report(await overlayBenchmarks(seconds));
 if (wanted('sip')) {
   await withLab({ sip: { authenticate: false } }, openBenchmarks);

@@ -17,7 +17,8 @@ export interface Arrivals {
 interface Call {
   known: readonly Binding[];
   readonly secureOnly: boolean;
-  readonly listener: (target: ProxyTarget) => void;
+  /** Let go when the call is over: tables that V8 has replaced would keep it. See `base/churn-map.ts`. */
+  listener: ((target: ProxyTarget) => void) | undefined;
 }
 
 export function createArrivals(deps: {
@@ -45,7 +46,7 @@ export function createArrivals(deps: {
         if (before.some((other) => isSamePhone(other, binding))) continue;
         if (call.secureOnly && binding.transport !== 'tls' && binding.transport !== 'wss') continue;
         const target = local.ofContact(aor, binding.contact);
-        if (target !== undefined) call.listener(target);
+        if (target !== undefined) call.listener?.(target);
       }
     }
   }
@@ -61,6 +62,7 @@ export function createArrivals(deps: {
       return () => {
         const all = calls.get(aor);
         if (all?.delete(call) !== true) return;
+        call.listener = undefined;
         count--;
         if (all.size === 0) calls.delete(aor);
       };

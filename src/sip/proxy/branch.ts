@@ -28,6 +28,8 @@ export interface BranchCallbacks {
   provisional(response: SipResponse): void;
   /** 2xx; for INVITE also after {@link ended}, more than once. */
   success(response: SipResponse): void;
+  /** After a 2xx to INVITE: what takes further ones instead, and holds on to nothing but what that needs. */
+  furtherSuccess(): (response: SipResponse) => void;
   /** The branch is over; exactly once. `undefined` after a 2xx. */
   ended(final: BranchFinal | undefined): void;
 }
@@ -173,6 +175,7 @@ export function startBranch(
         timer?.cancel();
       }
       callbacks.success(response);
+      if (isInvite) from.settle(callbacks.furtherSuccess());
       if (mine) callbacks.ended(undefined);
       return;
     }

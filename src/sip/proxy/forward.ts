@@ -1,3 +1,4 @@
+import { latin1Decode, latin1Encode } from '../../base/text.ts';
 import type { Flow } from '../../ports/flow.ts';
 import type { Domains } from '../core/domains.ts';
 import { isAnonymous } from '../auth/authenticator.ts';
@@ -220,20 +221,50 @@ function strictlyRouted(request: SipRequest, uri: string): SipRequest {
   return request.edit().setUri(first.value.uri).set('Route', route).build();
 }
 
-/** A response as the sender of the request must see it: From and To as it wrote them. */
-export function restoreResponse(
-  plan: ForwardPlan,
-  received: SipRequest,
-  given: SipResponse,
-): SipResponse {
-  const response = plan.session === undefined ? given : confirmTimer(plan.session, given);
+/** What responses need to look as the sender of the request must see them. */
+export interface Restoration {
+  readonly session: Pick<SessionTimer, 'intervalS' | 'callerKnowsTimers'> | undefined;
+  /** From and To as it wrote them; `undefined` where nothing of them was changed. */
+  readonly spelled:
+    { readonly from: string; readonly to: string; readonly hasTag: boolean } | undefined;
+}
+
+export function restorationOf(plan: ForwardPlan, received: SipRequest): Restoration {
   const { from, to } = received;
   const isAsReceived = from === plan.request.from || from.raw === plan.request.from.raw;
-  if (plan.from === undefined && plan.to === undefined && isAsReceived) return response;
-  const tag = to.tag === undefined ? response.to.tag : undefined;
+  const isSame = plan.from === undefined && plan.to === undefined && isAsReceived;
+  return {
+    session: plan.session,
+    spelled: isSame ? undefined : { from: from.raw, to: to.raw, hasTag: to.tag !== undefined },
+  };
+}
+
+/** The same without holding on to the text of the request. */
+export function lastingRestoration({ session, spelled }: Restoration): Restoration {
+  return {
+    session: session && {
+      intervalS: session.intervalS,
+      callerKnowsTimers: session.callerKnowsTimers,
+    },
+    spelled: spelled && { ...spelled, from: copyOf(spelled.from), to: copyOf(spelled.to) },
+  };
+}
+
+function copyOf(text: string): string {
+  return latin1Decode(latin1Encode(text));
+}
+
+/** A response as the sender of the request must see it: From and To as it wrote them. */
+export function restoreResponse(
+  { session, spelled }: Restoration,
+  given: SipResponse,
+): SipResponse {
+  const response = session === undefined ? given : confirmTimer(session, given);
+  if (spelled === undefined) return response;
+  const tag = spelled.hasTag ? undefined : response.to.tag;
   return response
     .edit()
-    .set('From', from.raw)
-    .set('To', tag === undefined ? to.raw : `${to.raw};tag=${tag}`)
+    .set('From', spelled.from)
+    .set('To', tag === undefined ? spelled.to : `${spelled.to};tag=${tag}`)
     .build();
 }

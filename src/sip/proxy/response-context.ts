@@ -3,7 +3,13 @@ import { type SipResponse, createResponse } from '../message/message.ts';
 import type { ServerTransaction } from '../transaction/layer.ts';
 import { type BranchFinal, createBestResponse } from './best-response.ts';
 import { type Branch, type BranchCallbacks, type BranchDeps, startBranch } from './branch.ts';
-import { type ForwardPlan, restoreResponse } from './forward.ts';
+import {
+  type ForwardPlan,
+  type Restoration,
+  lastingRestoration,
+  restorationOf,
+  restoreResponse,
+} from './forward.ts';
 import { type DivertCause, type Diversion, causeOf } from './diversion.ts';
 import type { Disposition } from './disposition.ts';
 import { type RedirectContact, contactsOf, isRedirection, withContacts } from './redirection.ts';
@@ -72,6 +78,7 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
   const { disposition, filter, plan, transaction } = options;
   const { request } = plan;
   const isInvite = request.method === 'INVITE';
+  const restoration = restorationOf(plan, transaction.request);
   const targets = createTargetSet();
   const best = createBestResponse();
   const active = new Set<Branch>();
@@ -127,6 +134,7 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
     const callbacks: BranchCallbacks = {
       provisional: onProvisional,
       success: onSuccess,
+      furtherSuccess: () => relayTo(transaction.furtherSuccess(), lastingRestoration(restoration)),
       ended(final) {
         run.over = true;
         freeBreadth += share;
@@ -150,8 +158,7 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
   }
 
   function onProvisional(response: SipResponse): void {
-    if (!finalSent && isInvite)
-      transaction.respond(restoreResponse(plan, transaction.request, response));
+    if (!finalSent && isInvite) transaction.respond(restoreResponse(restoration, response));
   }
 
   /** Every 2xx to INVITE goes up at once, also after a final response. RFC 3261 §16.7 step 5. */
@@ -159,7 +166,7 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
     if (finalSent && !isInvite) return;
     const first = !finalSent;
     finalSent = true;
-    transaction.respond(restoreResponse(plan, transaction.request, response));
+    transaction.respond(restoreResponse(restoration, response));
     if (first) options.answered(response.status);
     settle(completedElsewhere);
   }
@@ -294,7 +301,7 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
       options.answered(status);
       return;
     }
-    let answer = restoreResponse(plan, transaction.request, response);
+    let answer = restoreResponse(restoration, response);
     if (status === 401 || status === 407) {
       const more = best.challenges();
       if (more.length > 0) {
@@ -353,5 +360,15 @@ export function createResponseContext(options: ContextOptions): ResponseContext 
       settle(undefined);
       advance();
     },
+  };
+}
+
+/** Apart, so that what takes late 2xx holds on to nothing else of the call. */
+function relayTo(
+  send: (response: SipResponse) => void,
+  restoration: Restoration,
+): (response: SipResponse) => void {
+  return (response) => {
+    send(restoreResponse(restoration, response));
   };
 }

@@ -58,7 +58,10 @@ export function askForTimer(
 }
 
 /** §8.2: the caller refreshes when the callee knows no timers. */
-export function confirmTimer(timer: SessionTimer, response: SipResponse): SipResponse {
+export function confirmTimer(
+  timer: Pick<SessionTimer, 'intervalS' | 'callerKnowsTimers'>,
+  response: SipResponse,
+): SipResponse {
   const isOver = response.status < 200 || response.status > 299;
   if (isOver || !timer.callerKnowsTimers || response.has('Session-Expires')) return response;
   const editor = response.edit().set('Session-Expires', `${String(timer.intervalS)};refresher=uac`);

@@ -23,9 +23,13 @@ export interface ClientMachine extends ClientTransaction {
 /** How a machine reaches back into the layer. */
 export interface ClientHooks {
   readonly ended: () => void;
+  /** Instead of `ended`: further responses go to `received` for the time of Timer D, K or M. */
+  readonly settled: (timer: SettledTimer, received: (response: SipResponse) => void) => void;
   /** Starts the transaction of a CANCEL. */
   readonly startCancel: (cancel: SipRequest) => void;
 }
+
+export type SettledTimer = 'D' | 'K' | 'M';
 
 type State = 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
 
@@ -41,9 +45,8 @@ export class InviteClient implements ClientMachine {
   #state: State = 'calling';
   #timerA: Timer | undefined = undefined;
   #intervalMs: number;
-  /** Timers B, D and M and the wait after CANCEL: one at a time. */
+  /** Timers B and M and the wait after CANCEL: one at a time. */
   #lifeTimer: Timer | undefined = undefined;
-  #ack: Uint8Array | undefined = undefined;
   #cancelHeaders: readonly (readonly [string, string])[] | undefined = undefined;
   #cancelSent = false;
 
@@ -99,6 +102,13 @@ export class InviteClient implements ClientMachine {
     this.#terminate();
   }
 
+  settle(success: (response: SipResponse) => void): void {
+    if (this.#state !== 'accepted') return;
+    this.#state = 'terminated';
+    this.#lifeTimer?.cancel();
+    this.#hooks.settled('M', successOnly(success));
+  }
+
   moveTo(flow: Flow): boolean {
     if (++this.#moves > limits.sipTransaction.moves) return false;
     this.#flow = flow;
@@ -147,17 +157,17 @@ export class InviteClient implements ClientMachine {
   }
 
   #failure(response: SipResponse): void {
-    if (this.#state === 'completed') {
-      if (this.#ack !== undefined) this.flow.send(this.#ack);
-      return;
-    }
     if (!this.pending) return;
     this.#state = 'completed';
     this.#timerA?.cancel();
-    this.#ack = buildAck(this.request, response).toBytes();
-    this.flow.send(this.#ack);
-    if (this.flow.reliable) this.#terminate();
-    else this.#live(this.#context.values.timerDMs);
+    const ack = buildAck(this.request, response).toBytes();
+    this.flow.send(ack);
+    if (this.flow.reliable) {
+      this.#terminate();
+    } else {
+      this.#lifeTimer?.cancel();
+      this.#hooks.settled('D', repeatAck(this.flow, new Uint8Array(ack)));
+    }
     this.#callbacks.response(withoutTopVia(response));
   }
 
@@ -199,4 +209,19 @@ export class InviteClient implements ClientMachine {
     this.#lifeTimer?.cancel();
     this.#hooks.ended();
   }
+}
+
+// Apart, so that these functions hold nothing else of a transaction.
+
+function successOnly(success: (response: SipResponse) => void): (response: SipResponse) => void {
+  return (response) => {
+    if (response.status >= 200 && response.status < 300) success(withoutTopVia(response));
+  };
+}
+
+/** `ack` on its own, not a piece of a larger buffer. */
+function repeatAck(flow: Flow, ack: Uint8Array): (response: SipResponse) => void {
+  return ({ status }) => {
+    if (status >= 300 && !flow.closed) flow.send(ack);
+  };
 }

@@ -21,7 +21,7 @@ export class NonInviteClient implements ClientMachine {
   #state: State = 'trying';
   #timerE: Timer | undefined = undefined;
   #intervalMs: number;
-  /** Timer F, then K. */
+  /** Timer F. */
   #lifeTimer: Timer | undefined = undefined;
 
   constructor(
@@ -74,11 +74,7 @@ export class NonInviteClient implements ClientMachine {
       this.#timerE?.cancel();
       this.#lifeTimer?.cancel();
       if (this.flow.reliable) this.#terminate();
-      else {
-        this.#lifeTimer = this.#context.timers.after(this.#context.values.t4Ms, () => {
-          this.#terminate();
-        });
-      }
+      else this.#hooks.settled('K', absorb);
     }
     this.#callbacks.response(withoutTopVia(response));
   }
@@ -90,6 +86,10 @@ export class NonInviteClient implements ClientMachine {
 
   abandon(): void {
     this.#terminate();
+  }
+
+  settle(): void {
+    return;
   }
 
   moveTo(flow: Flow): boolean {
@@ -134,3 +134,5 @@ export class NonInviteClient implements ClientMachine {
     this.#hooks.ended();
   }
 }
+
+const absorb = (): void => undefined;

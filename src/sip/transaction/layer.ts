@@ -1,3 +1,4 @@
+import { type ChurnMap, createChurnMap } from '../../base/churn-map.ts';
 import { limits } from '../../base/limits.ts';
 import type { Flow } from '../../ports/flow.ts';
 import { createResponse, parseMessage } from '../message/message.ts';
@@ -13,10 +14,12 @@ import { hexWord, mixText } from './hash.ts';
 import { branchCookie, clientKey, mergeKey, serverKey } from './keys.ts';
 import { defaultTimers } from './machine.ts';
 import type { MachineContext } from './machine.ts';
+import { refusedClient } from './refused-client.ts';
 import { ReplyPath } from './reply-path.ts';
 import { InviteServer } from './server-invite.ts';
 import type { ServerEntry } from './server-invite.ts';
 import { NonInviteServer } from './server-non-invite.ts';
+import { type SettledClient, createSettledClients } from './settled-clients.ts';
 import type {
   ClientCallbacks,
   ClientRequest,
@@ -47,9 +50,9 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   const values = { ...defaultTimers, ...deps.timers };
   const capacity = deps.capacity ?? limits.sipTransaction.transactions;
   const tagSeeds = [random.u32(), random.u32()] as const;
-  const servers = new Map<string, ServerEntry>();
-  const clients = new Map<string, ClientMachine>();
-  const clientsByFlow = new Map<Flow, Set<ClientMachine>>();
+  const servers = createChurnMap<string, ServerEntry>();
+  const clients = createChurnMap<string, ClientMachine>();
+  const clientsByFlow = createChurnMap<Flow, ChurnMap<string, ClientMachine>>();
   const merged = new Set<string>();
 
   const refusals = new Map<string, { add(by?: number): void }>();
@@ -57,6 +60,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   const overloads = trace.counter('sip_overload_refusals_total');
   const context: MachineContext = {
     timers: createDelayQueues(clock),
+    nowMs: () => clock.monotonicMs(),
     values,
     timeoutMs: 64 * values.t1Ms,
     counters: {
@@ -86,9 +90,23 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
     lifetimeMs: values.t4Ms,
     bucketCount: 1 << 14,
   });
-  const serverCount = (): number => servers.size + answers.size + confirmed.size;
+  /** INVITEs in state Accepted. */
+  const accepted = createAnswerMemory({
+    clock,
+    trace,
+    seed: random.u32(),
+    lifetimeMs: context.timeoutMs,
+    bucketCount: 1 << 15,
+  });
+  const settled = {
+    D: createSettledClients(clock, values.timerDMs),
+    K: createSettledClients(clock, values.t4Ms),
+    M: createSettledClients(clock, context.timeoutMs),
+  } as const;
+  const serverCount = (): number => servers.size + answers.size + confirmed.size + accepted.size;
+  const clientCount = (): number => clients.size + settled.D.size + settled.K.size + settled.M.size;
   trace.gauge('sip_server_transactions', serverCount);
-  trace.gauge('sip_client_transactions', () => clients.size);
+  trace.gauge('sip_client_transactions', clientCount);
 
   // --- requests -------------------------------------------------------------------------------
 
@@ -106,7 +124,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       return;
     }
     const isInvite = request.method === 'INVITE';
-    const answer = isInvite ? confirmed.find(key) : answers.find(key);
+    const answer = isInvite ? (confirmed.find(key) ?? accepted.find(key)) : answers.find(key);
     if (answer !== undefined) {
       repeat(answer, flow);
       return;
@@ -129,11 +147,19 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       if (identity !== undefined) merged.delete(identity);
     };
     if (isInvite) {
-      const machine = new InviteServer(context, request, flow, ended, (toTag, response, sender) => {
-        servers.delete(key);
-        confirmed.remember(key, toTag, response, sender);
-        if (identity !== undefined) forgetMerge(identity, values.t4Ms);
-      });
+      const machine = new InviteServer(
+        context,
+        request,
+        flow,
+        ended,
+        (state, toTag, response, sender) => {
+          servers.delete(key);
+          const memory = state === 'accepted' ? accepted : confirmed;
+          memory.remember(key, toTag, response, sender);
+          const restMs = state === 'accepted' ? context.timeoutMs : values.t4Ms;
+          if (identity !== undefined) forgetMerge(identity, restMs);
+        },
+      );
       servers.set(key, machine);
       handler.request(machine);
       machine.handedOver(() => createResponse(request, 100));
@@ -144,7 +170,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       request,
       flow,
       ended,
-      (toTag, response, sender) => {
+      (_state, toTag, response, sender) => {
         servers.delete(key);
         answers.remember(key, toTag, response, sender);
         if (identity !== undefined) forgetMerge(identity, context.timeoutMs);
@@ -162,7 +188,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
     context.timers.after(delayMs, () => merged.delete(identity));
   }
 
-  /** Completed: the response once more (§17.2.2); Confirmed: nothing (§17.2.1). */
+  /** Completed: the response once more (§17.2.2); Confirmed and Accepted: nothing (§17.2.1, RFC 6026 §7.1). */
   function repeat({ response, sender }: RememberedAnswer, flow: Flow): void {
     context.counters.retransmitsReceived.add();
     if (response.length === 0) return;
@@ -184,7 +210,7 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   function handleCancel(cancel: SipRequest, flow: Flow): void {
     const inviteKey = serverKey(cancel, 'INVITE');
     const invite = servers.get(inviteKey);
-    const target = invite ?? confirmed.find(inviteKey);
+    const target = invite ?? confirmed.find(inviteKey) ?? accepted.find(inviteKey);
     if (target !== undefined) {
       sendStatelessResponse(createResponse(cancel, 200, undefined, { toTag: target.toTag }), flow);
       invite?.cancelReceived();
@@ -204,19 +230,22 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
 
   function handleResponse(response: SipResponse, flow: Flow): void {
     const { branch } = response.via;
-    const client =
-      branch === undefined ? undefined : clients.get(clientKey(branch, response.cseq.method));
-    if (client === undefined) {
+    const key = branch === undefined ? undefined : clientKey(branch, response.cseq.method);
+    const client = key === undefined ? undefined : clients.get(key);
+    const rest = key === undefined || client !== undefined ? undefined : settledClient(key);
+    const sent = client?.request.via ?? rest;
+    if (sent === undefined) {
       strayResponses.add();
       handler.strayResponse(response, flow);
-      return;
-    }
-    const sent = client.request.via;
-    if (response.via.host !== sent.host || response.via.port !== sent.port) {
+    } else if (response.via.host !== sent.host || response.via.port !== sent.port) {
       refuse('foreign-sent-by');
-      return;
+    } else {
+      (client ?? rest)?.received(response);
     }
-    client.received(response);
+  }
+
+  function settledClient(key: string): SettledClient | undefined {
+    return settled.K.find(key) ?? settled.M.find(key) ?? settled.D.find(key);
   }
 
   // --- sending --------------------------------------------------------------------------------
@@ -225,16 +254,22 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
     request: SipRequest,
     branch: string,
     flow: Flow,
+    { host, port }: ViaParts,
     callbacks: ClientCallbacks,
   ): ClientMachine {
     const key = clientKey(branch, request.method);
+    const ended = (): void => {
+      if (clients.get(key) === machine) clients.delete(key);
+      forgetFlow(machine);
+    };
     const hooks: ClientHooks = {
-      ended: () => {
-        if (clients.get(key) === machine) clients.delete(key);
-        forgetFlow(machine);
+      ended,
+      settled(timer, received) {
+        ended();
+        settled[timer].add(key, { host, port, received });
       },
       startCancel: (cancel) => {
-        startClient(cancel, branch, machine.flow, ignoreResponses);
+        startClient(cancel, branch, machine.flow, { host, port }, ignoreResponses);
       },
     };
     const Machine = request.method === 'INVITE' ? InviteClient : NonInviteClient;
@@ -246,14 +281,17 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
   }
 
   function rememberFlow(machine: ClientMachine): void {
-    const ofFlow = clientsByFlow.get(machine.flow);
-    if (ofFlow === undefined) clientsByFlow.set(machine.flow, new Set([machine]));
-    else ofFlow.add(machine);
+    let ofFlow = clientsByFlow.get(machine.flow);
+    if (ofFlow === undefined) {
+      ofFlow = createChurnMap();
+      clientsByFlow.set(machine.flow, ofFlow);
+    }
+    ofFlow.set(clientKey(machine.branch, machine.request.method), machine);
   }
 
   function forgetFlow(machine: ClientMachine): void {
     const ofFlow = clientsByFlow.get(machine.flow);
-    ofFlow?.delete(machine);
+    ofFlow?.delete(clientKey(machine.branch, machine.request.method));
     if (ofFlow?.size === 0) clientsByFlow.delete(machine.flow);
   }
 
@@ -273,37 +311,11 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       .edit()
       .prepend('Via', viaValue(flow, via, branch))
       .build();
-    if (clients.size >= capacity * 4) {
+    if (clientCount() >= capacity * 4) {
       overloads.add();
-      return refusedClient(prepared, branch, options);
+      return refusedClient(context, prepared, branch, options);
     }
-    return startClient(prepared, branch, flow, options.callbacks);
-  }
-
-  /** The client table is full: the request counts as not sendable. */
-  function refusedClient(
-    prepared: SipRequest,
-    branch: string,
-    options: ClientRequest,
-  ): ClientTransaction {
-    let pending = true;
-    context.timers.after(0, () => {
-      if (pending) options.callbacks.failed('transport');
-      pending = false;
-    });
-    return {
-      branch,
-      request: prepared,
-      flow: options.flow,
-      get pending() {
-        return pending;
-      },
-      proceeding: false,
-      cancel: () => undefined,
-      abandon: () => {
-        pending = false;
-      },
-    };
+    return startClient(prepared, branch, flow, via, options.callbacks);
   }
 
   function newBranch(via: ViaParts): string {
@@ -373,19 +385,19 @@ export function createTransactionLayer(deps: TransactionDeps): TransactionLayer 
       const lost = clientsByFlow.get(flow);
       if (lost === undefined) return;
       const moving = deps.replace?.(flow, (found) => {
-        for (const machine of [...lost]) {
+        for (const machine of lost.values()) {
           if (found === undefined) machine.flowLost();
           else move(machine, found);
         }
       });
-      if (moving !== true) for (const machine of [...lost]) machine.flowLost();
+      if (moving !== true) for (const machine of lost.values()) machine.flowLost();
     },
     flowInterrupted(flow) {
       const waiting = clientsByFlow.get(flow);
-      if (waiting !== undefined) for (const machine of [...waiting]) machine.resend();
+      if (waiting !== undefined) for (const machine of waiting.values()) machine.resend();
     },
     get size() {
-      return serverCount() + clients.size;
+      return serverCount() + clientCount();
     },
   };
 }

@@ -8,6 +8,7 @@ import type { TimerValues } from './types.ts';
 /** What the four machines share; made once by the layer. */
 export interface MachineContext {
   readonly timers: DelayQueues;
+  readonly nowMs: () => number;
   readonly values: TimerValues;
   /** 64 * T1. */
   readonly timeoutMs: number;

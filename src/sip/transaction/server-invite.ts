@@ -26,7 +26,12 @@ export interface ServerMachine extends ServerEntry, ServerTransaction {
 }
 
 /** Takes over what is left of a transaction whose work is done: the response for copies of the request, or none. */
-export type Settled = (toTag: string, response: Uint8Array, sender: ReplySender) => void;
+export type Settled = (
+  state: 'completed' | 'confirmed' | 'accepted',
+  toTag: string,
+  response: Uint8Array,
+  sender: ReplySender,
+) => void;
 
 type State = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
 
@@ -46,8 +51,10 @@ export class InviteServer implements ServerMachine {
   #last: Uint8Array | undefined = undefined;
   #timerG: Timer | undefined = undefined;
   #intervalMs: number;
-  /** The wait before a 100, then Timers H and L: one at a time. */
+  /** The wait before a 100, then Timer H: one at a time. */
   #lifeTimer: Timer | undefined = undefined;
+  /** End of Timer L. */
+  #acceptedUntilMs = 0;
 
   constructor(
     context: MachineContext,
@@ -100,9 +107,14 @@ export class InviteServer implements ServerMachine {
     }
     const bytes = response.toBytes();
     if (status < 200) this.#last = bytes;
-    else if (isSuccess) this.#accept();
-    else this.#complete(bytes);
+    else if (!isSuccess) this.#complete(bytes);
     this.#path.send(bytes);
+    if (isSuccess) this.#accept();
+  }
+
+  furtherSuccess(): (response: SipResponse) => void {
+    const untilMs = this.#state === 'accepted' ? this.#acceptedUntilMs : 0;
+    return successSender(this.#context, this.#path.sender, untilMs);
   }
 
   respondOnce(make: (toTag: string) => SipResponse): void {
@@ -128,7 +140,6 @@ export class InviteServer implements ServerMachine {
   }
 
   ackReceived(): boolean {
-    if (this.#state === 'accepted') return false;
     if (this.#state === 'completed') this.#confirm();
     return true;
   }
@@ -137,12 +148,17 @@ export class InviteServer implements ServerMachine {
     return this.#state !== 'proceeding' || this.#last !== undefined;
   }
 
-  /** Accepted (RFC 6026 §7.1): absorbs repeated INVITEs for Timer L on every transport. */
+  /**
+   * Accepted (RFC 6026 §7.1): the layer absorbs repeated INVITEs for Timer L on every transport, and
+   * passes on the ACK.
+   */
   #accept(): void {
     if (this.#state === 'accepted') return;
     this.#state = 'accepted';
     this.#last = undefined;
-    this.#live(this.#context.timeoutMs);
+    this.#lifeTimer?.cancel();
+    this.#acceptedUntilMs = this.#context.nowMs() + this.#context.timeoutMs;
+    this.#settled('accepted', this.toTag, emptyBytes, this.#path.sender);
   }
 
   #complete(bytes: Uint8Array): void {
@@ -170,7 +186,7 @@ export class InviteServer implements ServerMachine {
     this.#timerG?.cancel();
     this.#lifeTimer?.cancel();
     this.#last = undefined;
-    this.#settled(this.toTag, emptyBytes, this.#path.sender);
+    this.#settled('confirmed', this.toTag, emptyBytes, this.#path.sender);
   }
 
   #live(delayMs: number): void {
@@ -188,4 +204,16 @@ export class InviteServer implements ServerMachine {
     this.#last = undefined;
     this.#ended();
   }
+}
+
+/** Apart, so that the function holds nothing else. */
+function successSender(
+  { counters, nowMs }: MachineContext,
+  sender: ReplySender,
+  untilMs: number,
+): (response: SipResponse) => void {
+  return (response) => {
+    if (nowMs() < untilMs) sender.send(response.toBytes());
+    else counters.responsesIgnored.add();
+  };
 }

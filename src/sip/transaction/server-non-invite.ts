@@ -86,7 +86,14 @@ export class NonInviteServer implements ServerMachine {
     }
     this.#lifeTimer?.cancel();
     this.#last = undefined;
-    this.#settled(this.toTag, bytes, this.#path.sender);
+    this.#settled('completed', this.toTag, bytes, this.#path.sender);
+  }
+
+  furtherSuccess(): (response: SipResponse) => void {
+    const { responsesIgnored } = this.#context.counters;
+    return () => {
+      responsesIgnored.add();
+    };
   }
 
   respondOnce(make: (toTag: string) => SipResponse): void {

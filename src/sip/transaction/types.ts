@@ -43,6 +43,11 @@ export interface ServerTransaction {
    * new one; an ACK is known by the tag.
    */
   respondOnce(make: (toTag: string) => SipResponse): void;
+  /**
+   * After a 2xx to an INVITE: sends further 2xx on the same way while they count (Timer L, RFC 6026
+   * §7.1), and holds on to nothing else of the transaction. Else what it is given is ignored and counted.
+   */
+  furtherSuccess(): (response: SipResponse) => void;
   /** Set by the handler; called at most once, when a CANCEL arrives before the final response. */
   onCancel: (() => void) | undefined;
   /** Set by the handler; called when a response could not be handed to any flow. */
@@ -66,6 +71,11 @@ export interface ClientTransaction {
   cancel(headers?: readonly (readonly [string, string])[]): void;
   /** Ends it without any callback (Timer C ran out and nothing more is expected). */
   abandon(): void;
+  /**
+   * After a 2xx to an INVITE: only further 2xx matter from now on, and they go to `success` (without our
+   * Via). Request and callbacks are forgotten. RFC 6026 §7.2.
+   */
+  settle(success: (response: SipResponse) => void): void;
 }
 
 export interface ClientCallbacks {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createResponse } from '../../../../src/sip/message/message.ts';
+import type { SipResponse } from '../../../../src/sip/message/message.ts';
 import type { SipRequest } from '../../../../src/sip/message/message.ts';
 import { createWorld, startClient, timeline } from './harness.ts';
 import type { TestFlow } from './harness.ts';
@@ -121,6 +122,38 @@ for (const transport of ['udp', 'tcp'] as const) {
     assert.equal(world.strays.length, 1);
   });
 }
+
+test('[S6026-7.2-02] a settled INVITE passes on further 2xx only, to the new place, for 64*T1', () => {
+  const world = createWorld();
+  const flow = world.flow('udp');
+  const { responses, transaction } = startClient(world, flow, 'INVITE');
+  const invite = lastRequest(flow);
+  const late: SipResponse[] = [];
+  const settle = (): void => {
+    transaction.settle((response) => late.push(response));
+  };
+  settle();
+  world.receive(flow, createResponse(invite, 200, undefined, { toTag: 'one' }));
+  settle();
+  assert.equal(world.layer.size, 1);
+  world.receive(flow, createResponse(invite, 180, undefined, { toTag: 'two' }));
+  world.receive(flow, createResponse(invite, 200, undefined, { toTag: 'two' }));
+  world.receive(flow, createResponse(invite, 486, undefined, { toTag: 'three' }));
+  assert.deepEqual(
+    [responses, late].map((list) => list.map(({ to, status }) => `${String(status)} ${to.tag}`)),
+    [['200 one'], ['200 two']],
+  );
+  assert.equal(late[0]?.has('Via'), false);
+  world.clock.advance(31_999);
+  world.receive(flow, createResponse(invite, 200, undefined, { toTag: 'four' }));
+  assert.equal(late.length, 2);
+  world.clock.advance(2001);
+  assert.equal(world.layer.size, 0);
+  world.receive(flow, createResponse(invite, 200, undefined, { toTag: 'four' }));
+  assert.equal(late.length, 2);
+  assert.equal(world.strays.length, 1);
+  assert.deepEqual(timeline(flow), ['0 INVITE']);
+});
 
 test('[S3261-17.1.2.2-01] a non-INVITE is repeated at T1 doubling to T2', () => {
   const world = createWorld();

@@ -90,7 +90,7 @@ test('nothing but final responses goes up after a provisional one, and nothing a
   );
 });
 
-test('a client in Completed or Accepted outlives its flow only where more may come', () => {
+test('what is left of a client in Completed or Accepted outlives its flow and disturbs nobody', () => {
   const world = createWorld();
   const flow = world.flow('udp');
   const { transaction, responses } = startClient(world, flow, 'INVITE');
@@ -104,9 +104,14 @@ test('a client in Completed or Accepted outlives its flow only where more may co
   const done = startClient(world, flow, 'OPTIONS');
   world.receive(flow, createResponse(done.transaction.request, 200, '', { toTag: 'b' }));
   assert.equal(world.layer.size, 3);
+  flow.gone = true;
   world.layer.flowClosed(flow);
-  assert.equal(world.layer.size, 1);
+  const sent = flow.sent.length;
+  world.receive(flow, createResponse(failed.transaction.request, 404, '', { toTag: 'b' }));
+  assert.equal(flow.sent.length, sent, 'no ACK on a flow that is gone');
   assert.deepEqual([failed.failures, done.failures], [[], []]);
+  world.clock.advance(40_000);
+  assert.equal(world.layer.size, 0);
 });
 
 test('the wait after CANCEL is 64*T1 from the CANCEL, and only one CANCEL is sent', () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { latin1Decode } from '../../../../src/base/text.ts';
+import { createResponse } from '../../../../src/sip/message/message.ts';
+import type { SipResponse } from '../../../../src/sip/message/message.ts';
 import type { ServerTransaction } from '../../../../src/sip/transaction/layer.ts';
 import { answer, createWorld, only, phoneRequest, statuses, timeline } from './harness.ts';
 
@@ -120,6 +122,38 @@ for (const transport of ['udp', 'tcp'] as const) {
     assert.equal(world.layer.size, 0);
   });
 }
+
+test('[S6026-7.1-02] what is kept for further 2xx sends them until Timer L, and nothing else', () => {
+  const world = createWorld();
+  const flow = world.flow('udp');
+  world.receive(flow, phoneRequest('INVITE'));
+  const transaction = only(world);
+  const early = transaction.furtherSuccess();
+  answer(transaction, 200);
+  const further = transaction.furtherSuccess();
+  const success = createResponse(transaction.request, 200, undefined, { toTag: 'other' });
+  early(success);
+  assert.deepEqual(statuses(flow), [100, 200]);
+  world.clock.advance(31_999);
+  further(success);
+  assert.deepEqual(statuses(flow), [100, 200, 200]);
+  world.clock.advance(1);
+  further(success);
+  assert.deepEqual(statuses(flow), [100, 200, 200]);
+  assert.equal(world.counts.get('sip_responses_ignored_total'), 2);
+});
+
+test('[S3261-9.2-01] a CANCEL for an INVITE with a 2xx gets 200 with the same tag', () => {
+  const world = createWorld();
+  const flow = world.flow('udp');
+  world.receive(flow, phoneRequest('INVITE'));
+  answer(only(world), 200);
+  world.receive(flow, phoneRequest('CANCEL'));
+  const last = flow.sent.at(-1)?.message as SipResponse;
+  assert.equal(last.status, 200);
+  assert.equal(last.cseq.method, 'CANCEL');
+  assert.equal(last.to.tag, only(world).toTag);
+});
 
 test('[S6026-7.1-03] an ACK in Accepted is passed up, also with the INVITE branch of RFC 2543 phones', () => {
   const world = createWorld();
