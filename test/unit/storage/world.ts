@@ -13,7 +13,6 @@ import { failure, success, type Outcome } from '../../../src/base/outcome.ts';
 import { hexEncode, utf8Encode } from '../../../src/base/text.ts';
 import type { Certificate, Identity, Verifier } from '../../../src/ports/certificates.ts';
 import type { Clock } from '../../../src/ports/clock.ts';
-import type { OverlayConfig } from '../../../src/ports/overlay-config.ts';
 import type { Store, StoreOperation } from '../../../src/ports/store.ts';
 import { silentTrace } from '../../../src/ports/trace.ts';
 import { createStorage } from '../../../src/storage/create-storage.ts';
@@ -32,6 +31,7 @@ import {
   type StoreReq,
 } from '../../../src/wire/reload/storage.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+import { overlayConfig } from '../../support/overlay-config.ts';
 
 const overlayName = 'overlay.example.org';
 export const startMs = 1_700_000_000_000;
@@ -188,13 +188,7 @@ export function createWorld(
       });
     },
   };
-  const config = {
-    overlayName,
-    rootCertificates: [root],
-    badNodes: [],
-    nodeIdLength: 16,
-    selfSignedPermitted: undefined,
-  } as unknown as OverlayConfig;
+  const config = overlayConfig({ overlayName, rootCertificates: [root] });
   const trust = createTrust({ verifier, clock, trace: silentTrace, config: () => config });
   const kinds = createKindRegistry();
   const sizes = { maxCount: 4, maxSizeBytes: 100 };

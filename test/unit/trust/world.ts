@@ -14,6 +14,7 @@ import {
   publicKeyDer,
 } from '../../../src/node/x509.ts';
 import type { Issuer } from '../../../src/node/x509.ts';
+import { overlayConfig } from '../../support/overlay-config.ts';
 
 export const overlayName = 'lab.example';
 export const nowMs = 1_800_000_000_000;
@@ -82,12 +83,5 @@ export function config(
   roots: readonly Certificate[],
   more: Partial<OverlayConfig> = {},
 ): OverlayConfig {
-  return {
-    overlayName,
-    rootCertificates: roots,
-    badNodes: [],
-    nodeIdLength: 16,
-    selfSignedPermitted: undefined,
-    ...more,
-  } as OverlayConfig;
+  return overlayConfig({ overlayName, rootCertificates: roots, ...more });
 }

@@ -16,6 +16,7 @@ import type { ConnectionHandler, SecureConnection } from '../../../../src/ports/
 import type { OverlayConfig } from '../../../../src/ports/overlay-config.ts';
 import type { Store } from '../../../../src/ports/store.ts';
 import { terminalNode } from '../../../../src/usages/sip/gruu.ts';
+import { overlayConfig } from '../../../support/overlay-config.ts';
 
 export const domain = 'lab.example';
 export const startMs = 1_700_000_000_000;
@@ -114,36 +115,12 @@ export function identity(node: NodeId, userName: string, fingerprint?: string): 
 }
 
 export function config(overrides: Partial<OverlayConfig> = {}): OverlayConfig {
-  return {
-    document: new Uint8Array(0),
+  return overlayConfig({
     overlayName: domain,
-    sequence: 1,
-    expirationMs: undefined,
-    topologyPlugin: 'CHORD-RELOAD',
-    nodeIdLength: 16,
-    rootCertificates: [],
-    enrollmentServers: [],
-    selfSignedPermitted: undefined,
-    bootstrapNodes: [],
-    turnDensity: 1,
-    clientsPermitted: true,
-    noIce: true,
-    sharedSecret: undefined,
-    maxMessageSize: 65_536,
-    initialTtl: 100,
-    reliabilityTimerMs: 3000,
     overlayLinkProtocols: [],
-    configurationSigners: [],
-    kindSigners: [],
-    badNodes: [],
-    mandatoryExtensions: [],
-    chordUpdateIntervalS: 600,
-    chordPingIntervalS: 3600,
-    chordReactive: true,
-    requiredKinds: [],
     domainRestriction: { enable: false, patterns: [] },
     ...overrides,
-  };
+  });
 }
 
 export interface RingLog {

@@ -15,6 +15,7 @@ import type { OverlayDependencies, OverlayPeer } from '../../../../src/overlay/p
 import { createFakeClock, type FakeClock } from '../../../support/fake-clock.ts';
 import { createIdentity, createVerifier, overlayName, rootCertificate } from './fake-keys.ts';
 import { createFakeNetwork, type FakeHost, type FakeNetwork } from './fake-network.ts';
+import { overlayConfig } from '../../../support/overlay-config.ts';
 
 export const linkPort = 6084;
 export const sipPort = 5061;
@@ -23,39 +24,19 @@ export const singleKind = 0xf000_0001;
 export const arrayKind = 0xf000_0002;
 export const dictionaryKind = 0xf000_0003;
 
-export const testConfig: OverlayConfig = {
+export const testConfig: OverlayConfig = overlayConfig({
   document: new Uint8Array([60, 111, 62]),
   overlayName,
   sequence: 22,
-  expirationMs: undefined,
-  topologyPlugin: 'CHORD-RELOAD',
-  nodeIdLength: 16,
   rootCertificates: [rootCertificate],
-  enrollmentServers: [],
-  selfSignedPermitted: undefined,
-  bootstrapNodes: [],
   turnDensity: 0,
-  clientsPermitted: true,
-  noIce: true,
-  sharedSecret: undefined,
   maxMessageSize: 20_000,
-  initialTtl: 100,
-  reliabilityTimerMs: 3000,
-  overlayLinkProtocols: ['TLS'],
-  configurationSigners: [],
-  kindSigners: [],
-  badNodes: [],
-  mandatoryExtensions: [],
-  chordUpdateIntervalS: 600,
-  chordPingIntervalS: 3600,
-  chordReactive: true,
   requiredKinds: [
     kind(singleKind, 'SINGLE', 'USER-MATCH'),
     kind(arrayKind, 'ARRAY', 'USER-MATCH'),
     kind(dictionaryKind, 'DICTIONARY', 'USER-NODE-MATCH'),
   ],
-  domainRestriction: undefined,
-};
+});
 
 function kind(
   id: number,

@@ -14,6 +14,7 @@ import { messageCodes } from '../../../../src/wire/reload/message-codes.ts';
 import { createChord } from '../../../../src/topology/chord/chord.ts';
 import { inRange } from '../../../../src/topology/chord/ring.ts';
 import type { AttachTarget, Topology, TopologyHost } from '../../../../src/topology/plugin.ts';
+import { overlayConfig } from '../../../support/overlay-config.ts';
 
 export interface SentRequest {
   readonly atMs: number;
@@ -71,12 +72,7 @@ export interface RingHarness {
 const hopMs = 1;
 const timeoutMs = 3000;
 
-export const testConfig = {
-  nodeIdLength: 16,
-  chordUpdateIntervalS: 600,
-  chordPingIntervalS: 3600,
-  chordReactive: true,
-} as unknown as OverlayConfig;
+export const testConfig = overlayConfig();
 
 export function createRing(seed: string | number): RingHarness {
   const random = createPrng(seed);
