@@ -40,9 +40,6 @@ export class Writer {
   }
 
   u64(value: bigint): void {
-    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) {
-      throw new UsageError(`${value} does not fit into 64 bits`);
-    }
     this.uint(4, Number(value >> 32n));
     this.uint(4, Number(value & 0xffff_ffffn));
   }

@@ -84,6 +84,8 @@ test('IPv6 text is canonical and everything else is refused', () => {
     ['2001:db8:0:0:1:0:0:1', '2001:db8::1:0:0:1'],
     ['1:0:2:3:4:5:6:7', '1:0:2:3:4:5:6:7'],
     ['::ffff:192.0.2.1', '::ffff:c000:201'],
+    ['1:2:3:4:5:6:7::', '1:2:3:4:5:6:7:0'],
+    ['0000:0000:0000:0000:0000:ffff:192.168.100.200', '::ffff:c0a8:64c8'],
   ] as const) {
     assert.equal(ipv6Text(parseIpv6(text) ?? hex('')), canonical);
   }

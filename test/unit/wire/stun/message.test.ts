@@ -217,6 +217,23 @@ test('values that do not fit are local misuse', () => {
     assert.throws(() => encodeStun(message(attributes)), UsageError);
   }
   assert.throws(() => encodeStun(message({}, { transactionId: '00' })), UsageError);
+  const longest = { username: 'x'.repeat(763) };
+  const decoded = decodeStun(encodeStun(message(longest)));
+  assert.ok(decoded.ok);
+  assert.deepEqual(decoded.value.attributes, longest);
+});
+
+test('an address begins with a zero and its family, and is combined with cookie and transaction id', () => {
+  const sent = encodeStun(message({ mappedAddress: ipv4, xorMappedAddress: ipv6 }));
+  assert.equal(
+    Buffer.from(sent.subarray(20, -8)).toString('hex'),
+    '000100080001' +
+      '1092' +
+      'c0000207' +
+      '002000140002' +
+      'deed' +
+      '0113a9fa000102030405060708090a0c',
+  );
 });
 
 test('random bytes never throw', () => {
