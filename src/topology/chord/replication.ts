@@ -40,6 +40,12 @@ interface Copy {
   readonly done: (copied: boolean) => void;
 }
 
+/** Copies of one sort, a few at a time. */
+interface Lane {
+  readonly waiting: Copy[];
+  running: number;
+}
+
 /** What we lost lately. */
 interface Owed {
   /** It begins after this. */
@@ -60,17 +66,23 @@ export function createReplication(
 ): Replication {
   const { clock, self } = host;
   const coverage = new Map<NodeId, Coverage>();
-  const queue: Copy[] = [];
-  let copying = 0;
+  const replicaLane: Lane = { waiting: [], running: 0 };
+  /** Of its own: until it has got its range a new owner answers from what it had, or with nothing. */
+  const handOverLane: Lane = { waiting: [], running: 0 };
   let timer: Timer | undefined;
   let dropTimer: Timer | undefined;
   let holdUntilMs = -Infinity;
   let owed: Owed | undefined;
+  /** The predecessors in sight, and since when. */
+  let ahead = new Map<NodeId, number>();
   const refused = host.trace.counter('chord_range_copies_refused_total');
 
   function replicas(): readonly NodeId[] {
-    const awake = peers.neighbors().successors.filter((id) => peers.get(id)?.suspect === false);
-    return awake.slice(0, replicaCount);
+    return peers.neighbors().successors.filter(isAwake).slice(0, replicaCount);
+  }
+
+  function isAwake(id: NodeId): boolean {
+    return peers.get(id)?.suspect === false;
   }
 
   function changed(lost: boolean): void {
@@ -92,6 +104,7 @@ export function createReplication(
     }
     schedule();
     payOwed();
+    standIn();
     dropLater();
   }
 
@@ -137,7 +150,10 @@ export function createReplication(
     forgetOwed();
     const from = owed !== undefined && inRange(owed.from, oldFrom, self) ? owed.from : oldFrom;
     const untilMs = clock.monotonicMs() + timing.dropSettleMs;
-    owed = { from, untilMs, given: owed?.given ?? new Map<NodeId, NodeId>() };
+    const given = owed?.given ?? new Map<NodeId, NodeId>();
+    // They have not got what was stored here since the range was ours again.
+    for (const owner of given.keys()) if (inRange(oldFrom, owner, self)) given.delete(owner);
+    owed = { from, untilMs, given };
     if (served !== undefined) owed.given.set(served, segmentFrom(served, owed.from));
     payOwed();
   }
@@ -159,10 +175,27 @@ export function createReplication(
       if (owner === from || !inRange(from, owner, self)) break;
       const begin = segmentFrom(owner, from);
       const had = given.get(owner);
-      if (peers.get(owner)?.suspect !== false) continue;
+      if (!isAwake(owner)) continue;
       if (had !== undefined && (had === begin || inRange(had, begin, owner))) continue;
       given.set(owner, begin);
       handOver(begin, owner, 1);
+    }
+  }
+
+  /**
+   * A predecessor that has come back gets what it missed from the peer that answered in its place.
+   * Should that one be lost soon after, we do it: we hold the replicas.
+   */
+  function standIn(): void {
+    const now = clock.monotonicMs();
+    const awake = peers.neighbors().predecessors.filter(isAwake);
+    const gone = [...ahead.keys()].filter((id) => !awake.includes(id));
+    ahead = new Map(awake.map((id) => [id, ahead.get(id) ?? now]));
+    for (const owner of awake.slice(0, replicaCount)) {
+      const isBack = now - (ahead.get(owner) ?? now) < timing.dropSettleMs;
+      if (isBack && gone.some((id) => strictlyBetween(owner, id, self))) {
+        handOver(segmentFrom(owner, self), owner, 1);
+      }
     }
   }
 
@@ -175,7 +208,7 @@ export function createReplication(
 
   function handOver(from: NodeId, owner: NodeId, attempt: number): void {
     clock.after('chord-hand-over', attempt === 1 ? timing.copySettleMs : timing.copyRetryMs, () => {
-      if (!inRing() || peers.get(owner)?.suspect !== false) {
+      if (!inRing() || !isAwake(owner)) {
         owed?.given.delete(owner);
         return;
       }
@@ -192,25 +225,26 @@ export function createReplication(
   }
 
   function enqueue(copy: Copy): void {
-    if (queue.length >= limits.topology.rangeCopies) {
+    const lane = copy.replicaNumber === 0 ? handOverLane : replicaLane;
+    if (lane.waiting.length >= limits.topology.rangeCopies) {
       refused.add();
       clock.after('chord-copy-refused', 0, () => copy.done(false));
       return;
     }
-    queue.push(copy);
-    pump();
+    lane.waiting.push(copy);
+    pump(lane);
   }
 
-  function pump(): void {
-    while (copying < copiesAtOnce) {
-      const copy = queue.shift();
+  function pump(lane: Lane): void {
+    while (lane.running < copiesAtOnce) {
+      const copy = lane.waiting.shift();
       if (copy === undefined) return;
-      copying++;
+      lane.running++;
       const { from, to, target, replicaNumber } = copy;
       host.copyRange({ from, to }, target, replicaNumber, (outcome) => {
-        copying--;
+        lane.running--;
         copy.done(outcome.ok);
-        pump();
+        pump(lane);
       });
     }
   }
@@ -221,7 +255,7 @@ export function createReplication(
     dropTimer = clock.after('chord-drop', timing.dropSettleMs, () => {
       dropTimer = undefined;
       if (!inRing()) return;
-      if (copying > 0 || queue.length > 0) {
+      if (replicaLane.running > 0 || handOverLane.running > 0) {
         dropLater();
         return;
       }
@@ -235,6 +269,7 @@ export function createReplication(
     begin() {
       coverage.clear();
       owed = undefined;
+      ahead = new Map(peers.neighbors().predecessors.map((id) => [id, -Infinity]));
       holdUntilMs = -Infinity;
       const dueMs = clock.monotonicMs() + timing.successorHoldDownMs;
       for (const id of replicas()) coverage.set(id, { from: undefined, dueMs, copying: false });
@@ -246,7 +281,8 @@ export function createReplication(
     stop() {
       timer?.cancel();
       dropTimer?.cancel();
-      queue.length = 0;
+      replicaLane.waiting.length = 0;
+      handOverLane.waiting.length = 0;
     },
   };
 }

@@ -116,19 +116,66 @@ test('a range that shrinks leaves nothing to copy, and counts as covered', () =>
   );
 });
 
-test('no more than two copies run at once', () => {
+test('no more than two hand-overs run at once, and none waits for replicas', () => {
   const peer = ring();
-  peer.meet(idOf(0x90), idOf(0x98), idOf(0x70));
+  peer.meet(idOf(0x90), idOf(0x98));
   peer.advance(5000);
-  assert.equal(peer.copies.length, 2);
-  peer.copies[0]?.done(copied);
-  assert.equal(peer.copies.length, 3);
-  peer.copies[1]?.done(unanswered);
-  peer.copies[2]?.done(copied);
+  assert.equal(replicas(peer).length, 2);
+  peer.meet(idOf(0x68), idOf(0x70), idOf(0x78));
+  peer.advance(5000);
+  assert.equal(handOvers(peer).length, 2);
+  const [first, second] = peer.copies.filter(({ replicaNumber }) => replicaNumber === 0);
+  first?.done(copied);
+  assert.equal(handOvers(peer).length, 3);
+  second?.done(unanswered);
+  peer.copies.at(-1)?.done(copied);
   peer.advance(4999);
-  assert.equal(peer.copies.length, 3);
+  assert.equal(handOvers(peer).length, 3);
   peer.advance(1);
-  assert.equal(peer.copies.length, 4);
+  assert.equal(handOvers(peer).length, 4);
+});
+
+test('an owner gets its part again when the range was ours once more in between', () => {
+  const peer = ring();
+  peer.topology.linkSuspect(p1, true);
+  peer.advance(2000);
+  peer.topology.linkSuspect(p1, false);
+  peer.advance(50);
+  assert.deepEqual(handOvers(peer), [{ from: p2, to: p1, target: p1 }]);
+  peer.copies.at(-1)?.done(copied);
+  peer.topology.linkSuspect(p1, true);
+  peer.advance(2000);
+  peer.topology.linkSuspect(p1, false);
+  peer.advance(50);
+  assert.equal(handOvers(peer).length, 2);
+  assert.deepEqual(handOvers(peer)[1], { from: p2, to: p1, target: p1 });
+});
+
+test('when the peer that answered for one that is back is lost, the next one hands over in its place', () => {
+  const peer = ring();
+  peer.topology.linkSuspect(p2, true);
+  peer.advance(2000);
+  peer.topology.linkSuspect(p2, false);
+  peer.advance(44_000);
+  assert.deepEqual(handOvers(peer), [], 'that is for the peer between us');
+  peer.linkDown(p1);
+  peer.advance(50);
+  assert.deepEqual(handOvers(peer), [{ from: p3, to: p2, target: p2 }]);
+});
+
+test('nobody hands over to those that have been there for long', () => {
+  const peer = ring();
+  peer.linkDown(p1);
+  peer.advance(50);
+  assert.deepEqual(handOvers(peer), []);
+  const later = ring();
+  later.topology.linkSuspect(p2, true);
+  later.advance(2000);
+  later.topology.linkSuspect(p2, false);
+  later.advance(45_000);
+  later.linkDown(p1);
+  later.advance(50);
+  assert.deepEqual(handOvers(later), []);
 });
 
 test('a new predecessor is given what it owns now, once', () => {
