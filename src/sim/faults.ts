@@ -27,6 +27,7 @@ export function crashPair(ring: SimulatedRing, options: CrashOptions): void {
 /** Freezes a process for some time, as SIGSTOP and SIGCONT do. */
 export function stall(ring: SimulatedRing, peer: SimulatedPeer, forMs: number): void {
   const { run } = peer.host;
+  isolated(ring, forMs);
   peer.host.stall();
   ring.world.after(forMs, () => {
     if (peer.host.run === run) peer.host.resume();
@@ -39,6 +40,7 @@ export function partition(
   groupOf: (index: number) => number,
   forMs: number,
 ): void {
+  isolated(ring, forMs);
   ring.network.reach((from, to) => groupOf(from) === groupOf(to));
   ring.world.after(forMs, () => ring.network.reach(undefined));
 }
@@ -46,8 +48,13 @@ export function partition(
 /** For some time what the peer sends reaches nobody; what others send it arrives. */
 export function oneWay(ring: SimulatedRing, peer: SimulatedPeer, forMs: number): void {
   const { index } = peer.host;
+  isolated(ring, forMs);
   ring.network.reach((from) => from !== index);
   ring.world.after(forMs, () => ring.network.reach(undefined));
+}
+
+function isolated({ records, world }: SimulatedRing, forMs: number): void {
+  records.served.away(world.nowMs, world.nowMs + forMs);
 }
 
 /** Lets the ring converge; a checker says later whether it did so in time. */

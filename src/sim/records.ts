@@ -26,9 +26,13 @@ export interface StoredRecord {
   readonly versions: readonly Uint8Array[];
   /** Newest version that the responsible peer and both replicas have confirmed; -1: none yet. */
   readonly confirmed: number;
+  /** Simulated time at which that version was confirmed. */
+  readonly confirmedMs: number;
   /** Of the confirmed version, as written (ms). */
   readonly storageTimeMs: number;
   readonly acknowledged: boolean;
+  /** A store of its user has not ended yet. */
+  readonly pending: boolean;
   /** Simulated time until which the confirmed version lives. */
   readonly lastsMs: number;
   /** Simulated time from which nobody may serve any version of it. */
@@ -72,15 +76,18 @@ export interface RecordDependencies {
 
 interface Entry extends StoredRecord {
   readonly identity: Identity;
-  /** Where its user is registered: that peer signs. */
+  /** Where its user is registered, as long as that peer runs: it signs, by its clock. */
   home: SimulatedPeer;
   versions: Uint8Array[];
   /** When each version ends. */
   ends: number[];
   confirmed: number;
   storageTimeMs: number;
+  confirmedMs: number;
   lastsMs: number;
   expiresMs: number;
+  /** The run of its home that stores for it. */
+  storingRun: number | undefined;
 }
 
 const recordLifetimeS = 86_400;
@@ -107,22 +114,28 @@ export function createRecords({ world, authority, anyLiving }: RecordDependencie
       ends: [],
       confirmed: -1,
       storageTimeMs: 0,
+      confirmedMs: 0,
       lastsMs: 0,
+      storingRun: undefined,
       expiresMs: world.nowMs + lifetimeS * 1000,
       get acknowledged() {
         return entry.confirmed >= 0;
+      },
+      get pending() {
+        return entry.home.alive && entry.storingRun === entry.home.host.run;
       },
     };
     return entry;
   }
 
   function write(entry: Entry, lifetimeS: number, done: Stored): void {
-    entry.home = anyLiving();
+    if (entry.home.host.state !== 'running') entry.home = anyLiving();
     const endMs = world.nowMs + lifetimeS * 1000;
     entry.ends.push(endMs);
     entry.expiresMs = Math.max(entry.expiresMs, endMs);
     const value = utf8Encode(`contact ${entry.versions.length} of ${entry.user}`);
     entry.versions.push(value);
+    entry.storingRun = entry.home.host.run;
     entry.home.overlay.store(
       {
         resource: entry.resource,
@@ -130,7 +143,10 @@ export function createRecords({ world, authority, anyLiving }: RecordDependencie
         identity: entry.identity,
         values: [{ key: idBytes(entry.key), exists: true, value, lifetimeS }],
       },
-      done,
+      (outcome) => {
+        entry.storingRun = undefined;
+        done(outcome);
+      },
     );
   }
 
@@ -164,6 +180,7 @@ export function createRecords({ world, authority, anyLiving }: RecordDependencie
         if (open === 0) {
           if (version > entry.confirmed) {
             entry.confirmed = version;
+            entry.confirmedMs = world.nowMs;
             entry.storageTimeMs = result.storageTimeMs;
             entry.lastsMs = entry.ends[version] ?? 0;
           }

@@ -17,20 +17,35 @@ export interface ServedValues {
   readonly rolledBack: number;
   /** From now on old values are what cheating storers are known to serve: counted, not complained of. */
   expectRollbacks(): void;
+  /**
+   * From `fromMs` to `untilMs` some peer does not hear of what others store. Until it is told, soon after,
+   * nobody can keep it from answering with what it had: counted, not complained of.
+   */
+  away(fromMs: number, untilMs: number): void;
 }
 
 const mostComplaints = 20;
 /** Clocks of hosts differ by up to two seconds either way, and run at different speeds. */
 const clockToleranceMs = 6000;
+/** From the return of a peer until it has been told what it missed, retries included. */
+const tellingMs = 30_000;
 
 export function createServedValues(world: World): ServedValues {
   const complaints: string[] = [];
   let judged = 0;
   let rolledBack = 0;
   let rollbacksExpected = false;
+  const absences: { readonly fromMs: number; readonly untilMs: number }[] = [];
 
   function complain(record: StoredRecord, what: string): void {
     if (complaints.length < mostComplaints) complaints.push(`${record.user}: ${what}`);
+  }
+
+  /** Whether somebody who may be asked now missed the confirmed version. */
+  function wasMissed({ confirmedMs }: StoredRecord): boolean {
+    return absences.some(
+      ({ fromMs, untilMs }) => confirmedMs >= fromMs && world.nowMs <= untilMs + tellingMs,
+    );
   }
 
   return {
@@ -41,6 +56,7 @@ export function createServedValues(world: World): ServedValues {
     get rolledBack() {
       return rolledBack;
     },
+    away: (fromMs, untilMs) => void absences.push({ fromMs, untilMs }),
     expectRollbacks() {
       rollbacksExpected = true;
     },
@@ -59,7 +75,8 @@ export function createServedValues(world: World): ServedValues {
       }
       if (version >= leastVersion) return true;
       rolledBack++;
-      if (!rollbacksExpected) complain(record, `version ${version} after ${leastVersion}`);
+      if (!rollbacksExpected && !wasMissed(record))
+        complain(record, `version ${version} after ${leastVersion}`);
       return false;
     },
   };

@@ -113,6 +113,27 @@ test('acknowledged: what all three holders took with them is missed, unless it i
   assert.equal(checkAcknowledged(ring), undefined);
 });
 
+test('values: what a peer answers that was away when the newer one was confirmed is counted only', () => {
+  const ring = ringOf('away');
+  const [record] = ring.records.all.slice(-1);
+  assert.ok(record);
+  const { served } = ring.records;
+  const spoilt = record as { confirmed: number; confirmedMs: number };
+  spoilt.confirmed = 7;
+  served.away(record.confirmedMs + 1, ring.world.nowMs + 1);
+  spoilt.confirmedMs = record.confirmedMs + 1;
+  const look = (): void => {
+    ring.records.lookup(ring.anyLiving(), record, () => undefined);
+    ring.world.run(2000);
+  };
+  look();
+  assert.equal(served.rolledBack, 1);
+  assert.equal(checkValues(ring), undefined);
+  spoilt.confirmedMs -= 1;
+  look();
+  assert.match(checkValues(ring) ?? '', /after 7/, 'confirmed before anybody was away');
+});
+
 test('values: forged, older and expired ones are noticed', () => {
   for (const [seed, spoil, complaint] of [
     ['forged', { versions: [utf8Encode('something else')] }, /never stored/],

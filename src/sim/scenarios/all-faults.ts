@@ -57,7 +57,7 @@ function isHeads(ring: SimulatedRing): boolean {
 
 /** Users go on storing while things break. */
 function updateAny(ring: SimulatedRing): void {
-  const records = lasting(ring, ring.world.nowMs);
+  const records = lasting(ring, ring.world.nowMs).filter((one) => !one.pending);
   const record = records[ring.world.prng.below(Math.max(1, records.length))];
   if (record === undefined) return;
   ring.records.update(record, (outcome) => {
