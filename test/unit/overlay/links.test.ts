@@ -60,6 +60,7 @@ test('a connection of a member becomes a link; both directions are counted', () 
   const { connection, entry } = connect(world, other);
   assert.deepEqual(world.events, ['up 8']);
   assert.equal(world.table.size, 1);
+  assert.equal(world.trace.gaugeOf('overlay_links'), 1);
   assert.equal(world.table.get(other), entry);
   assert.deepEqual([...world.table.entries()], [entry]);
   assert.deepEqual([entry.ambiguous, entry.attached], [false, false]);

@@ -107,6 +107,7 @@ function scene(endsHere = false) {
     answer,
     fail,
     count: (name: string, label?: string) => trace.count(`overlay_${name}`, label),
+    pending: () => trace.gaugeOf('overlay_requests_pending'),
     errors: () => outcomes.map((outcome) => (outcome.ok ? undefined : publicError(outcome.error))),
   };
 }
@@ -317,14 +318,16 @@ test('requests that end here are handled here, in the time of others', () => {
 });
 
 test('too many requests at once are refused; a stopped peer fails what is open', () => {
-  const { transactions, clock, errors, request, count } = scene(true);
+  const { transactions, clock, errors, request, count, pending } = scene(true);
   for (let i = 0; i < limits.overlay.requests; i++) request();
+  assert.equal(pending(), limits.overlay.requests);
   assert.deepEqual(errors(), []);
   const cancel = request();
   cancel();
   assert.deepEqual(errors(), [{ code: 0, reason: 'unreachable', text: 'too many requests' }]);
   assert.equal(count('requests_failed_total', 'too-many'), 1);
   transactions.close();
+  assert.equal(pending(), 0);
   assert.equal(errors().length, limits.overlay.requests + 1);
   assert.equal(errors().at(-1)?.text, 'the peer has stopped');
   clock.advance(100_000);
