@@ -307,3 +307,97 @@ test('subscriptions of one user, and in all, are bounded', () => {
   assert.deepEqual(new Set(statuses.slice(0, 16)), new Set([200]));
   assert.deepEqual(statuses.slice(16), [503, 503]);
 });
+
+test('subscriptions and notifications are counted', () => {
+  const rig = createEventRig();
+  const phone = rig.phone('192.0.2.10', 'tcp');
+  const count = (name: string, result: string): number => rig.trace.count(name, result);
+  assert.equal(rig.trace.gaugeOf('sip_reg_subscriptions'), 0);
+  subscribe(phone);
+  notified(phone);
+  subscribe(phone, { headers: ['Event: reg', 'Require: foo'] });
+  assert.deepEqual(
+    [
+      count('sip_subscriptions_total', 'accepted'),
+      count('sip_subscriptions_total', 'rejected'),
+      count('sip_notifies_total', 'sent'),
+      count('sip_notifies_total', 'failed'),
+      rig.trace.gaugeOf('sip_reg_subscriptions'),
+    ],
+    [1, 1, 1, 0, 1],
+  );
+  register(rig.phone('192.0.2.11'), 'alice');
+  rig.clock.advance(10_000);
+  notified(phone, 481);
+  assert.equal(count('sip_notifies_total', 'failed'), 1);
+  assert.equal(rig.trace.gaugeOf('sip_reg_subscriptions'), 0);
+});
+
+test('the Contact of the notifier says by which transport it is reached', () => {
+  for (const [transport, expected] of [
+    ['udp', ''],
+    ['tcp', ';transport=tcp'],
+    ['tls', ';transport=tls'],
+    ['ws', ';transport=ws'],
+    ['wss', ';transport=ws'],
+  ] as const) {
+    const phone = createEventRig().phone('192.0.2.10', transport);
+    const answer = subscribe(phone);
+    const contact = `sip:192.0.2.1:5060${expected}`;
+    assert.equal(uriOf(answer.header('Contact')), contact);
+    assert.equal(uriOf(notified(phone).notify.header('Contact')), contact);
+  }
+});
+
+test('a NOTIFY goes the way that the SUBSCRIBE has recorded', () => {
+  const rig = createEventRig();
+  const phone = rig.phone('192.0.2.10');
+  const headers = ['Event: reg', 'Record-Route: <sip:one.example;lr>, <sip:two.example;lr>'];
+  subscribe(phone, { headers });
+  const { notify } = notified(phone);
+  assert.deepEqual(notify.values('Route'), ['<sip:one.example;lr>', '<sip:two.example;lr>']);
+});
+
+test('a change while a NOTIFY is under way is told after its answer, not before five seconds', () => {
+  const rig = createEventRig();
+  const phone = rig.phone('192.0.2.10', 'tcp');
+  subscribe(phone);
+  const slow = phone.request('NOTIFY');
+  register(rig.phone('192.0.2.11'), 'alice');
+  rig.clock.advance(8_000);
+  assert.equal(phone.waiting, 0);
+  phone.reply(slow, 200);
+  rig.clock.advance(49);
+  assert.equal(phone.waiting, 0, 'phones often register two contacts at once');
+  rig.clock.advance(1);
+  assert.match(notified(phone).xml, /version="1"/);
+  register(rig.phone('192.0.2.12'), 'alice');
+  rig.clock.advance(4_999);
+  assert.equal(phone.waiting, 0);
+  rig.clock.advance(1);
+  assert.match(notified(phone).xml, /version="2"/);
+});
+
+test('a stopping server notifies nobody any more', () => {
+  const rig = createEventRig();
+  const phone = rig.phone('192.0.2.10');
+  subscribe(phone, { expires: 600 });
+  notified(phone);
+  rig.server.stop(() => undefined);
+  assert.equal(rig.trace.gaugeOf('sip_reg_subscriptions'), 0);
+  rig.location.removeAll(aor);
+  rig.clock.advance(700_000);
+  assert.equal(phone.waiting, 0);
+});
+
+test('a repeated or older SUBSCRIBE inside a subscription is refused', () => {
+  const rig = createEventRig();
+  const phone = rig.phone('192.0.2.10');
+  const opened = subscribe(phone, { callId: 'same', cseq: 5 });
+  notified(phone);
+  const to = opened.header('To') ?? '';
+  assert.equal(subscribe(phone, { callId: 'same', to, cseq: 4 }).status, 500, 'its number is 6');
+  assert.equal(subscribe(phone, { callId: 'same', to, cseq: 5 }).status, 500);
+  assert.equal(subscribe(phone, { callId: 'same', to, cseq: 6 }).status, 200);
+  notified(phone);
+});

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { silentTrace } from '../../../../src/ports/trace.ts';
 import type { Binding, LocationEvent } from '../../../../src/sip/location/binding.ts';
 import { createLocationTable } from '../../../../src/sip/location/create-location-table.ts';
+import { failure } from '../../../../src/base/outcome.ts';
+import { createCountingTrace } from '../../../support/counting-trace.ts';
 import {
   type FakeClock,
   type MemoryStore,
@@ -195,4 +197,127 @@ test('bounds: bindings of one address, addresses in all', () => {
   assert.equal(table.apply({ ...change, bindings: many.slice(1) }), true);
   assert.equal(table.apply({ ...change, aor: 'bob@lab.example', bindings: many.slice(1) }), false);
   assert.equal(table.aorCount, 1);
+});
+
+test('the table tells its size, what expires, what it writes and what it refuses', () => {
+  const clock = createFakeClock();
+  const store = createMemoryStore();
+  const trace = createCountingTrace();
+  const table = createLocationTable({ clock, store, trace, capacity: 2 });
+  const read = (): readonly number[] => [
+    trace.gaugeOf('sip_location_aors'),
+    trace.gaugeOf('sip_location_bindings'),
+    trace.count('sip_location_expired_total'),
+    trace.count('sip_location_writes_total'),
+    trace.count('sip_location_refused_total'),
+  ];
+  assert.deepEqual(read(), [0, 0, 0, 0, 0]);
+  put(table, [binding(clock), binding(clock, { contact: 'sip:b@h' })]);
+  const change = { first: true, last: false, content: true };
+  const late = binding(clock, { expiresAtMs: clock.wallMs() + 120_000 });
+  assert.ok(table.apply({ ...change, aor: 'bob@h', bindings: [late] }));
+  assert.ok(!table.apply({ ...change, aor: 'carol@h', bindings: [late] }));
+  assert.ok(table.apply({ ...change, aor: 'dave@h', bindings: [] }), 'nothing is no address more');
+  assert.deepEqual(read(), [2, 3, 0, 0, 1]);
+  clock.advance(5);
+  assert.deepEqual(read(), [2, 3, 0, 2, 1]);
+  clock.advance(60_100);
+  assert.deepEqual(read(), [1, 1, 2, 3, 1]);
+  clock.advance(60_100);
+  assert.deepEqual(read(), [0, 0, 3, 4, 1]);
+  assert.equal(store.map.size, 0);
+});
+
+test('a write that fails is counted, and told to who waits for it', () => {
+  const clock = createFakeClock();
+  const trace = createCountingTrace();
+  const store = createMemoryStore();
+  const broken = {
+    ...store,
+    write: (...[, done]: Parameters<typeof store.write>) => done?.(failure('disk full')),
+  };
+  const table = createLocationTable({ clock, store: broken, trace });
+  put(table, [binding(clock)]);
+  clock.advance(5);
+  assert.equal(trace.count('sip_location_write_failures_total'), 1);
+  let done = 0;
+  table.flush(() => done++);
+  assert.equal(done, 1);
+});
+
+test('listeners hear of everything until they end, with the latest expiry', () => {
+  const { clock, open } = setup();
+  const table = open();
+  const heard: string[] = [];
+  const end = table.onChange((event) =>
+    heard.push(
+      `${event.cause} ${String(event.content)} ${String(event.expiresAtMs - clock.wallMs())}`,
+    ),
+  );
+  const later = binding(clock, { contact: 'sip:b@h', expiresAtMs: clock.wallMs() + 90_000 });
+  put(table, [later, binding(clock)]);
+  put(table, [later, binding(clock)], false);
+  table.removeAll(aor);
+  table.removeAll(aor);
+  assert.deepEqual(heard.slice(0, 2), ['register true 90000', 'register false 90000']);
+  assert.match(heard[2] ?? '', /^removed true -/);
+  assert.equal(heard.length, 3);
+  end();
+  put(table, [binding(clock)]);
+  assert.equal(heard.length, 3);
+});
+
+test('what is over is gone for readers before any timer comes', () => {
+  const { clock, open } = setup();
+  const table = open();
+  table.stop();
+  put(table, [binding(clock)]);
+  clock.advance(59_999);
+  assert.equal(table.bindings(aor).length, 1);
+  clock.advance(1);
+  assert.deepEqual(table.bindings(aor), []);
+  assert.deepEqual([table.aorCount, table.bindingCount], [0, 0]);
+});
+
+test('refreshes are written when the store lags by half of the interval', () => {
+  const { clock, store, open } = setup();
+  const table = open();
+  put(table, [binding(clock)]);
+  clock.advance(5);
+  assert.equal(store.writes, 1);
+  const refresh = (): void => put(table, [binding(clock)], false);
+  clock.advance(29_000);
+  refresh();
+  clock.advance(5_000);
+  assert.equal(store.writes, 1, 'the slack covers it');
+  clock.advance(1_000);
+  refresh();
+  clock.advance(4_999);
+  assert.equal(store.writes, 1);
+  clock.advance(1);
+  assert.equal(store.writes, 2);
+});
+
+test('a flow that closes is told to all addresses on it, and to no datagrams', () => {
+  const { clock, open } = setup();
+  const table = open();
+  const tcp = (more: Partial<Binding> = {}) =>
+    binding(clock, { transport: 'tcp', flowId: 'tcp:1', ...more });
+  put(table, [tcp(), binding(clock, { contact: 'sip:u@h', flowId: 'tcp:1' })]);
+  const bob = { aor: 'bob@h', first: true, last: false, content: true };
+  assert.ok(table.apply({ ...bob, bindings: [tcp(), tcp({ flowId: 'tcp:2' })] }));
+  table.flowClosed('tcp:1');
+  const dead = (of: string) => table.bindings(of).map(({ flowDead }) => flowDead);
+  assert.deepEqual(
+    [dead(aor), dead('bob@h')],
+    [
+      [true, false],
+      [true, false],
+    ],
+  );
+  put(table, [tcp({ flowId: 'tcp:3' })]);
+  table.flowClosed('tcp:1');
+  assert.deepEqual(dead(aor), [false]);
+  table.flowClosed('tcp:3');
+  assert.deepEqual(dead(aor), [true]);
 });
