@@ -5,6 +5,7 @@ import { type DigestAlgorithm, computeHa1 } from '../../../../src/sip/digest/dig
 import { sha512t256Hex } from '../../../../src/base/hash.ts';
 import {
   type FakePhone,
+  type MessageParts,
   type Rig,
   createRig,
   credentials,
@@ -22,14 +23,30 @@ function createAuthRig(algorithms: DigestAlgorithm[] = ['MD5']): Rig {
 
 const uri = `sip:bob@${domain}`;
 
-/** Sends an INVITE, takes the 407 and answers it. */
-function invite(phone: FakePhone, login: string, password: string, parts = {}): void {
+/** A server that asks, Alice, and a phone of Bob. */
+function pair(): { rig: Rig; alice: FakePhone; bob: FakePhone } {
+  const rig = createAuthRig();
+  const alice = rig.phone('192.0.2.10');
+  const bob = rig.phone('192.0.2.20');
+  register(bob, 'bob');
+  return { rig, alice, bob };
+}
+
+/** Sends an INVITE and takes the 407; the header that answers it. */
+function proofFor(
+  phone: FakePhone,
+  parts: MessageParts = {},
+  { login = 'alice', password = 'alicepw', digestUri = uri } = {},
+): string {
   phone.send(message(phone, { callId: 'a', cseq: 1, ...parts }));
   const challenge = phone.response(407).header('Proxy-Authenticate') ?? '';
-  const proof = credentials(challenge, login, password, 'INVITE', uri);
-  phone.send(
-    message(phone, { callId: 'a', cseq: 2, ...parts, headers: [`Proxy-Authorization: ${proof}`] }),
-  );
+  return `Proxy-Authorization: ${credentials(challenge, login, password, 'INVITE', digestUri)}`;
+}
+
+/** Sends an INVITE, takes the 407 and answers it. */
+function invite(phone: FakePhone, login: string, password: string, parts: MessageParts = {}): void {
+  const proof = proofFor(phone, parts, { login, password });
+  phone.send(message(phone, { callId: 'a', cseq: 2, ...parts, headers: [proof] }));
 }
 
 test('[S3261-22.1-01] [S3261-22.2-01] [S8760-2.6-01] the registrar asks with 401, the proxy with 407', () => {
@@ -45,19 +62,14 @@ test('[S3261-22.1-01] [S3261-22.2-01] [S8760-2.6-01] the registrar asks with 401
 });
 
 test('[S3261-22.3-01] with the right password the call goes through, without our credentials in it', () => {
-  const rig = createAuthRig();
-  const alice = rig.phone('192.0.2.10');
-  const bob = rig.phone('192.0.2.20');
-  register(bob, 'bob');
-  alice.send(message(alice, { callId: 'a', cseq: 1 }));
-  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
-  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
+  const { alice, bob } = pair();
+  const proof = proofFor(alice);
   const other = 'Digest username="x", realm="other.example", nonce="n", uri="sip:o", response="00"';
   alice.send(
     message(alice, {
       callId: 'a',
       cseq: 2,
-      headers: [`Proxy-Authorization: ${other}`, `Proxy-Authorization: ${proof}`],
+      headers: [`Proxy-Authorization: ${other}`, proof],
     }),
   );
   alice.response(100);
@@ -123,12 +135,10 @@ test('[S3261-10.3-05] wrong passwords and unknown users get the same fresh chall
 test('[S3261-22.4-04] a genuine but old nonce is asked again with stale', () => {
   const rig = createAuthRig();
   const alice = rig.phone('192.0.2.10');
-  alice.send(message(alice, { callId: 'a', cseq: 1 }));
-  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
+  const proof = proofFor(alice);
   rig.clock.advance(301_000);
   while (alice.waiting > 0) alice.take();
-  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
-  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [`Proxy-Authorization: ${proof}`] }));
+  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [proof] }));
   assert.match(alice.response(407).header('Proxy-Authenticate') ?? '', /stale=true/i);
   assert.equal(rig.server.snapshot().failingSources, 0);
 });
@@ -166,28 +176,18 @@ test("[S3261-22.4-01] Basic is no answer, and another's From is refused", () => 
 });
 
 test('an anonymous caller is accepted and asserted towards the overlay only', () => {
-  const rig = createAuthRig();
-  const alice = rig.phone('192.0.2.10');
-  const bob = rig.phone('192.0.2.20');
-  register(bob, 'bob');
+  const { alice, bob } = pair();
   invite(alice, 'alice', 'alicepw', { from: '<sip:anonymous@anonymous.invalid>;tag=caller' });
   alice.response(100);
   assert.equal(bob.request('INVITE').header('P-Asserted-Identity'), `<sip:alice@${domain}>`);
 });
 
 test('what a phone asserts is replaced by what it proved', () => {
-  const rig = createAuthRig();
-  const alice = rig.phone('192.0.2.10');
-  const bob = rig.phone('192.0.2.20');
-  register(bob, 'bob');
-  alice.send(message(alice, { callId: 'a', cseq: 1 }));
-  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
-  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
+  const { alice, bob } = pair();
+  const proof = proofFor(alice);
   const send = (callId: string, more: string[]): void => {
     const headers = ['P-Asserted-Identity: <sip:boss@lab.example>', ...more];
-    alice.send(
-      message(alice, { callId, cseq: 2, headers: [...headers, `Proxy-Authorization: ${proof}`] }),
-    );
+    alice.send(message(alice, { callId, cseq: 2, headers: [...headers, proof] }));
   };
   send('a', []);
   alice.response(100);
@@ -203,18 +203,13 @@ test('a disabled account is refused although the password is right', () => {
 test('[S3261-22.4-03] the digest uri must denote something served here', () => {
   const rig = createAuthRig();
   const alice = rig.phone('192.0.2.10');
-  alice.send(message(alice, { callId: 'a', cseq: 1 }));
-  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
-  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', 'sip:other.example');
-  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [`Proxy-Authorization: ${proof}`] }));
+  const proof = proofFor(alice, {}, { digestUri: 'sip:other.example' });
+  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [proof] }));
   alice.response(407);
 });
 
 test('[S3261-22.1-02] CANCEL and the ACK of a 2xx are never challenged', () => {
-  const rig = createAuthRig();
-  const alice = rig.phone('192.0.2.10');
-  const bob = rig.phone('192.0.2.20');
-  register(bob, 'bob');
+  const { alice, bob } = pair();
   invite(alice, 'alice', 'alicepw');
   alice.response(100);
   const request = bob.request('INVITE');
@@ -282,15 +277,9 @@ test('a flow token learned elsewhere opens no door', () => {
 });
 
 test('[S3261-22.1-03] the credentials of an INVITE are good for its ACK, though their nonce is used up', () => {
-  const rig = createAuthRig();
-  const alice = rig.phone('192.0.2.10');
-  const bob = rig.phone('192.0.2.20');
-  register(bob, 'bob');
-  alice.send(message(alice, { callId: 'a', cseq: 1 }));
-  const challenge = alice.response(407).header('Proxy-Authenticate') ?? '';
-  const proof = credentials(challenge, 'alice', 'alicepw', 'INVITE', uri);
-  const authorization = `Proxy-Authorization: ${proof}`;
-  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [authorization] }));
+  const { alice, bob } = pair();
+  const proof = proofFor(alice);
+  alice.send(message(alice, { callId: 'a', cseq: 2, headers: [proof] }));
   alice.response(100);
   bob.reply(bob.request('INVITE'), 200, { contact: 'sip:bob@192.0.2.20:5062' });
   const ok = alice.response(200);
@@ -302,13 +291,13 @@ test('[S3261-22.1-03] the credentials of an INVITE are good for its ACK, though 
       cseq: 2,
       uri: 'sip:bob@192.0.2.20:5062',
       to: `<${uri}>;tag=callee`,
-      headers: [...routes, authorization],
+      headers: [...routes, proof],
     }),
   );
   bob.request('ACK');
   assert.equal(alice.waiting, 0);
   // The same proof does not serve for anything else.
-  alice.send(message(alice, { callId: 'b', cseq: 3, headers: [authorization] }));
+  alice.send(message(alice, { callId: 'b', cseq: 3, headers: [proof] }));
   assert.match(alice.response(407).header('Proxy-Authenticate') ?? '', /stale=true/i);
 });
 
