@@ -29,6 +29,8 @@ export interface DatagramLinkDependencies extends LinkDependencies {
 const maxTransmissions = 5;
 /** Copies without an acknowledgement after which the link leaves the Routing Table. */
 const suspectTransmissions = 4;
+/** Copies of one message from which on its acknowledgements may tell of a silence and not of the path. */
+const doubtfulTransmissions = 3;
 /** Between an acknowledgement and the next message. */
 const gapMs = 10;
 /** Sequence numbers whose time is remembered. */
@@ -62,6 +64,8 @@ export function createDatagramLink(dependencies: DatagramLinkDependencies): Link
   const sentAtMs = new Map<number, number>();
   let nextSequence = 0;
   let nextSendMs = -Infinity;
+  /** The last acknowledgement has not been taken for a measurement. */
+  let passedOver = false;
   let suspect = false;
   let deaf = false;
   let closing = false;
@@ -120,9 +124,11 @@ export function createDatagramLink(dependencies: DatagramLinkDependencies): Link
     }
     sentAtMs.delete(sequence);
     const now = clock.monotonicMs();
-    rto.sample(now - leftMs);
     const [first] = queue;
-    if (first !== undefined && ownSequences.includes(sequence)) {
+    const isFirst = first !== undefined && ownSequences.includes(sequence);
+    if (isFirst && copies >= doubtfulTransmissions) measureAfterSilence(now - leftMs);
+    else measure(now - leftMs);
+    if (isFirst) {
       queue.shift();
       queuedBytes -= first.message.length;
       timer?.cancel();
@@ -138,6 +144,25 @@ export function createDatagramLink(dependencies: DatagramLinkDependencies): Link
       count.resumed.add();
       events.suspect(false);
     }
+  }
+
+  function measure(rttMs: number): void {
+    passedOver = false;
+    rto.sample(rttMs);
+  }
+
+  /**
+   * A far end that stood still answers all copies at once. Were that taken for the path, a datagram lost
+   * next would hold up the link for many seconds; RFC 6298 §5 leaves such values out. Not twice in a row:
+   * the path may have become that slow.
+   */
+  function measureAfterSilence(rttMs: number): void {
+    if (rto.rttMs === undefined || passedOver) {
+      measure(rttMs);
+      return;
+    }
+    passedOver = true;
+    sentAtMs.clear();
   }
 
   /** Sends the first message as soon as the gap allows, unless it is on its way. */

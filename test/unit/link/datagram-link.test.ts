@@ -315,3 +315,43 @@ test('a late acknowledgement of an earlier copy counts, once', () => {
   ack(0);
   assert.equal(trace.count('link_events_total', 'refused-stray-ack'), 1);
 });
+
+test('acknowledgements after a silence are no measurement of the path, unless it is silent again', () => {
+  const { send, ack, clock, link, copies } = scene({ stunRttMs: 100 });
+  const before = { rttMs: link.rttMs, rtoMs: link.rtoMs };
+  const silence = (text: string): void => {
+    const first = copies.length;
+    send(text);
+    clock.advance(4000);
+    for (const { sequence } of copies.slice(first)) ack(sequence);
+    clock.advance(10);
+  };
+  silence('a');
+  assert.ok(copies.length > 3);
+  assert.deepEqual({ rttMs: link.rttMs, rtoMs: link.rtoMs }, before);
+  silence('b');
+  assert.ok((link.rttMs ?? 0) > 500, 'the path has become slow');
+});
+
+test('one that is acknowledged in time in between makes the next silence one of a kind again', () => {
+  const { send, ack, clock, link, copies } = scene({ stunRttMs: 100 });
+  for (const text of ['a', 'b']) {
+    send(text);
+    clock.advance(4000);
+    ack(copies.at(-1)?.sequence ?? 0);
+    clock.advance(10);
+    send('in time');
+    clock.advance(100);
+    ack(copies.at(-1)?.sequence ?? 0);
+    clock.advance(10);
+  }
+  assert.ok(link.rtoMs <= 300, `${link.rtoMs}`);
+});
+
+test('without any estimate even a late acknowledgement is one', () => {
+  const { send, ack, clock, link } = scene();
+  send('a');
+  clock.advance(2000);
+  ack(0);
+  assert.equal(link.rttMs, 2000);
+});
