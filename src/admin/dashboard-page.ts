@@ -20,6 +20,7 @@ export const dashboardPage = `<!doctype html>
 <div class="row"><div><h2>Ring</h2><svg id="ring" viewBox="-170 -170 340 340" role="img" aria-label="The ring as this box sees it"></svg></div>
 <div class="grow"><h2>Registrations</h2><table id="registrations"></table><h2>Links</h2><table id="links"></table><h2>Banned</h2><table id="bans"></table></div></div>
 <script>
+const hostPort = (r) => (r.address.includes(':') ? '[' + r.address + ']' : r.address) + ':' + r.port;
 const text = (v) => v === undefined || v === null ? '' : String(v);
 function table(id, head, rows, none) {
   const t = document.getElementById(id); t.replaceChildren();
@@ -45,7 +46,7 @@ async function refresh() {
     document.getElementById('title').textContent = 'Chordial · ' + s.domain;
     document.getElementById('summary').textContent = (s.health === 'ok' ? 'healthy' : s.health) + ' · up ' + Math.round(s.uptimeS) + ' s' + (s.nodeId ? ' · node ' + s.nodeId : '') + (s.ring ? ' · ring: ' + s.ring.state : ' · no adapter on this box') + (s.sip === undefined ? '' : ' · phones: ' + s.sip.bindings + ' · ringing: ' + s.sip.callsRinging) + (s.authority === undefined || s.authority.connected ? '' : ' · the authority is away');
     if (s.ring) { draw(s.ring, s.nodeId);
-      table('links', ['node', 'address', 'round trip', 'state'], s.ring.links.map((l) => [l.nodeId.slice(0, 12), l.remote.address + ':' + l.remote.port, l.rttMs === undefined ? '' : l.rttMs.toFixed(1) + ' ms', l.suspect ? 'suspect' : 'up']), 'none: a ring of one'); }
+      table('links', ['node', 'address', 'round trip', 'state'], s.ring.links.map((l) => [l.nodeId.slice(0, 12), hostPort(l.remote), l.rttMs === undefined ? '' : l.rttMs.toFixed(1) + ' ms', l.suspect ? 'suspect' : 'up']), 'none: a ring of one'); }
     table('registrations', ['address of record', 'phones', 'overlay'], (s.registrations || []).map((r) => [r.aor, r.bindings, r.overlay]), 'no phone has registered here yet');
     const why = { logins: 'wrong passwords', user: 'is guessed at', flood: 'too many requests' };
     table('bans', ['source', 'why', 'count', 'until'], ((s.sip || {}).bans || []).map((b) => [b.source, why[b.kind], b.count, new Date(b.untilMs).toLocaleTimeString()]), 'nobody');

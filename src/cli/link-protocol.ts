@@ -3,7 +3,13 @@ import type { Settings } from '../node/settings.ts';
 import { CommandError } from './command.ts';
 import type { OverlayDocumentValues } from '../overlay-config/build.ts';
 
-type LinkValues = Pick<OverlayDocumentValues, 'noIce' | 'overlayLinkProtocols'>;
+type LinkValues = Pick<OverlayDocumentValues, 'noIce' | 'overlayLinkProtocols' | 'turnDensity'>;
+
+/**
+ * How often a TURN server stands in the overlay (RFC 6940 §9): one server among a hundred boxes is found
+ * by nearly every search.
+ */
+const turnDensity = 10;
 
 const streams: LinkValues = { noIce: true, overlayLinkProtocols: ['TLS-TCP-FH-NO-ICE'] };
 
@@ -13,7 +19,7 @@ const others: Readonly<Record<string, LinkValues>> = {
     noIce: true,
     overlayLinkProtocols: ['TLS-TCP-FH-NO-ICE', 'DTLS-UDP-SR-NO-ICE'],
   },
-  'dtls-ice': { noIce: false, overlayLinkProtocols: ['DTLS-UDP-SR'] },
+  'dtls-ice': { noIce: false, overlayLinkProtocols: ['DTLS-UDP-SR'], turnDensity },
 };
 
 /** Throws CommandError where a shared secret is to key links that cannot be keyed by it. */

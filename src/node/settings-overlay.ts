@@ -39,6 +39,19 @@ export const linkSchema = {
     env: 'CHORDIAL_TURN_SERVERS',
     sensitive: true,
   },
+  announcedTurn: {
+    doc: 'A TURN server (`address:port`, in public) that this box offers to the others of the overlay; empty: none.',
+    format: String,
+    default: '',
+    env: 'CHORDIAL_TURN_ANNOUNCED',
+  },
+  turnCredentials: {
+    doc: 'What this box logs in with (`username:password`) at TURN servers that others offer; empty: it uses none of them.',
+    format: String,
+    default: '',
+    env: 'CHORDIAL_TURN_CREDENTIALS',
+    sensitive: true,
+  },
   icePorts: {
     doc: 'UDP ports (`from-to`) of connections made with ICE, for firewalls; empty: the system chooses.',
     format: String,

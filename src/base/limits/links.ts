@@ -79,6 +79,8 @@ export const linksLimits = {
     earlyBytes: 32_768,
     /** Time to learn reflexive and relayed addresses; those that come later are not told. */
     gatherMs: 1000,
+    /** Addresses that this node was seen at lately. */
+    reflexiveAddresses: 8,
     /** Time for further STUN servers once every socket has an answer of one. */
     gatherGraceMs: 200,
     /** From the start of the checks until `connected` or `failed`. */

@@ -136,7 +136,10 @@ export const overlayLimits = {
     probes: 20,
     /** Lifetime of an own record; stored again at half of it. */
     lifetimeS: 86_400,
-    /** Until records that were not stored are tried again. */
+    /** Until records that were not stored, or a search that found nobody, are tried again. */
     retryMs: 60_000,
+    /** Servers of the overlay that a node keeps ready for its connections, and until it looks again. */
+    knownServers: 2,
+    researchMs: 600_000,
   },
 } as const;

@@ -44,6 +44,7 @@ import { openBoxStore, type Platform } from './platform.ts';
 import { certifiedName, sipTls, sipTlsFiles, watchSipTls } from './sip-certificates.ts';
 import { edgePolicies, portSetting, sipListeners } from './sip-listeners.ts';
 import { lookupForAdmin } from './lookup.ts';
+import { createTurnRole } from './turn-role.ts';
 import { publicAddresses, sipSettings } from './sip-settings.ts';
 
 export interface AdapterRole {
@@ -121,9 +122,17 @@ async function assemble(parts: {
     kinds,
     onConfigUpdate: (update, done) => keeper.onConfigUpdate(update, done),
     acceptsOpaque: (id) => adapter.acceptsOpaque(id),
+    turnServers: () => turn.servers(),
   });
   parts.undo.push(async () => await overlayRole.stop());
   const { overlay } = overlayRole;
+  const turn = createTurnRole({
+    ...platform,
+    settings,
+    overlay,
+    identity,
+    reflexive: () => overlayRole.reflexive(),
+  });
 
   const told = publicAddresses(settings);
   const hosts = ownHosts(
@@ -271,6 +280,7 @@ async function assemble(parts: {
     adapter.overlayReady();
     publisher.joined();
     userPublisher?.joined();
+    turn.joined();
   });
 
   return {
@@ -307,6 +317,7 @@ async function assemble(parts: {
       renewal.stop();
       publisher.stop();
       userPublisher?.stop();
+      turn.stop();
       home.stopRefresh();
       await new Promise<void>((resolve) => adapter.stop({ retire: false }, resolve));
       await front?.close();

@@ -4,12 +4,17 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Dialer, SecureConnection, TransportAddress } from '../../ports/connection.ts';
 import type { OverlayConfig } from '../../ports/overlay-config.ts';
 import type { Random } from '../../ports/random.ts';
+import { limits } from '../../base/limits.ts';
 import type { Outcome } from '../../base/outcome.ts';
 import { createDtlsDialer } from '../../link/dtls-dialer.ts';
 import { openDtlsPort, type DtlsPort } from '../../link/dtls-port.ts';
-import { createIceConnector, type IceConnector } from '../../link/ice-connector.ts';
+import {
+  createIceConnector,
+  type IceConnector,
+  type IceConnectorDependencies,
+} from '../../link/ice-connector.ts';
 import { createIceAgent } from '../../link/ice/agent.ts';
-import type { IceServers } from '../../link/ice/types.ts';
+import type { IceServers, TurnServer } from '../../link/ice/types.ts';
 import { createDatagramOpener } from '../../node/datagram.ts';
 import { createDtlsHost, type DtlsOptions } from '../../node/dtls.ts';
 import type { Settings } from '../../node/settings.ts';
@@ -21,6 +26,8 @@ import { isSpecific, machineAddresses } from './own-addresses.ts';
 export interface DatagramLinks {
   /** Where the overlay uses ICE. */
   readonly ice: IceConnector | undefined;
+  /** Where others see this box, as far as ICE has found out lately. */
+  reflexive(): readonly string[];
   /** Opens a port for links or an application; throws CommandError when it cannot. */
   listen(port: number, what: string, accepted: (c: SecureConnection) => void): Promise<void>;
   /** By DTLS, and by `streams` where that is asked for or DTLS finds nobody. */
@@ -35,6 +42,8 @@ export interface DatagramLinksOptions extends Omit<DtlsOptions, 'handshakeTimeou
   readonly random: Random;
   /** Linked peers that tell where this box is seen. */
   readonly stunPeers: () => readonly TransportAddress[];
+  /** TURN servers beside those of the settings. */
+  readonly turnServers: () => readonly TurnServer[];
   /** Addresses that are this box itself. */
   readonly isOwn: (address: TransportAddress) => boolean;
 }
@@ -65,13 +74,38 @@ export function createDatagramLinks(options: DatagramLinksOptions): DatagramLink
   const turn = turnServers(link.turnServers);
   const configured = link.stunServers.map((entry) => hostPort('link.stunServers', entry));
   const ports: DtlsPort[] = [];
+  const reflexive = new Set<string>();
   trace.gauge('dtls_sessions', () => dtls.size);
 
   /** Bootstrap nodes make the initial list; then it is those that this box is linked with. §6.5.1.4 */
   function servers(): IceServers {
     const peers = options.stunPeers();
     const known = peers.length > 0 ? peers : config.bootstrapNodes;
-    return { stun: [...configured, ...known].filter((server) => !options.isOwn(server)), turn };
+    const stun = [...configured, ...known].filter((server) => !options.isOwn(server));
+    return { stun, turn: [...turn, ...options.turnServers()] };
+  }
+
+  function noticing(dependencies: IceConnectorDependencies): IceConnector {
+    const connector = createIceConnector(dependencies);
+    return {
+      prepare: (side, done) =>
+        connector.prepare(side, (outcome) => {
+          const candidates = outcome.ok ? outcome.value.parameters.candidates : [];
+          for (const { addrPort, type } of candidates) {
+            if (type === 'srflx' && addrPort.type !== 'unknown') notice(addrPort.address);
+          }
+          done(outcome);
+        }),
+    };
+  }
+
+  function notice(address: string): void {
+    reflexive.delete(address);
+    reflexive.add(address);
+    const [oldest] = reflexive;
+    if (reflexive.size > limits.ice.reflexiveAddresses && oldest !== undefined) {
+      reflexive.delete(oldest);
+    }
   }
 
   const dialer = createDtlsDialer({
@@ -83,8 +117,9 @@ export function createDatagramLinks(options: DatagramLinksOptions): DatagramLink
   });
 
   return {
+    reflexive: () => [...reflexive],
     ice: usesIce(config)
-      ? createIceConnector({
+      ? noticing({
           clock,
           random,
           trace,

@@ -32,6 +32,16 @@ export function turnServers(entries: readonly string[]): readonly TurnServer[] {
   });
 }
 
+/** `username:password`; nothing when empty. Throws CommandError, without the password. */
+export function turnCredentials(
+  text: string,
+): { readonly username: string; readonly password: string } | undefined {
+  if (text === '') return undefined;
+  const colon = text.indexOf(':');
+  if (colon < 1) throw new CommandError('link.turnCredentials: must be USERNAME:PASSWORD', 2);
+  return { username: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
 /** `from-to`; nothing when empty. Throws CommandError. */
 export function portRange(
   text: string,

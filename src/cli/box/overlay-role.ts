@@ -12,6 +12,7 @@ import { createDialer, listenSecure, openKeyLog, type SecureListener } from '../
 import { usesIce } from '../../overlay/link-types.ts';
 import { createOverlay } from '../../overlay/peer.ts';
 import type { OverlayDependencies, OverlayPeer } from '../../overlay/peer-api.ts';
+import type { TurnServer } from '../../link/ice/types.ts';
 import type { KindRegistry } from '../../storage/kinds.ts';
 import { createChord } from '../../topology/chord/chord.ts';
 import { applicationIds } from '../../wire/reload/app-attach.ts';
@@ -31,11 +32,15 @@ export interface OverlayRoleOptions {
   readonly verifier: Verifier;
   readonly kinds: KindRegistry;
   readonly onConfigUpdate: NonNullable<OverlayDependencies['onConfigUpdate']>;
+  /** TURN servers that the overlay knows, for connections by ICE; absent: none. */
+  readonly turnServers?: () => readonly TurnServer[];
   readonly acceptsOpaque?: NonNullable<OverlayDependencies['acceptsOpaque']>;
 }
 
 export interface OverlayRole {
   readonly overlay: OverlayPeer;
+  /** Where others see this box, as far as ICE has found out. */
+  reflexive(): readonly string[];
   /** Joins through the bootstrap nodes, or is the first peer when it is the only one listed. */
   join(): void;
   /** Leaves the ring for good; `done` is called later. */
@@ -76,6 +81,7 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
         ...options,
         ...tls,
         stunPeers: () => overlay.stunServers(),
+        turnServers: options.turnServers ?? (() => []),
         isOwn: (address) => own.has(text(address)),
       })
     : undefined;
@@ -141,6 +147,7 @@ export async function createOverlayRole(options: OverlayRoleOptions): Promise<Ov
 
   return {
     overlay,
+    reflexive: () => datagrams?.reflexive() ?? [],
     identityReplaced(key) {
       shown = { privateKey: key, chain: [identity.certificate, ...identity.chain] };
     },

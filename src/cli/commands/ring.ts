@@ -1,3 +1,4 @@
+import { hostPort } from '../../node/sip-addresses.ts';
 import { createAdminClient } from '../admin-client.ts';
 import { parseCommand, print, type Command } from '../command.ts';
 import { settingsOf } from '../data-dir.ts';
@@ -35,7 +36,7 @@ export const ringCommand: Command = {
       const found = ring.links.find((l) => l.nodeId === nodeId);
       if (found === undefined) return 'no link';
       const rtt = found.rttMs === undefined ? '' : `  ${found.rttMs.toFixed(1)} ms`;
-      return `${found.remote.address}:${found.remote.port}${rtt}${found.suspect ? '  SUSPECT' : ''}`;
+      return `${hostPort(found.remote)}${rtt}${found.suspect ? '  SUSPECT' : ''}`;
     };
     print(parsed.json, ring, [
       `${ring.self}  (this box, ${ring.state})`,
