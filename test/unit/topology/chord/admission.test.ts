@@ -62,6 +62,19 @@ test('[R6940-10.5-07] [R6940-10.5-08] the range is copied first, then the node i
   );
 });
 
+test('a node that asks again while its range is being copied is admitted once', () => {
+  const peer = joining(middle);
+  peer.advance(0);
+  assert.equal(peer.join(middle), 0);
+  peer.advance(0);
+  assert.equal(transfers(peer).length, 1);
+  peer.copies[0]?.done(copied);
+  peer.copies[1]?.done(copied);
+  peer.advance(1000);
+  assert.equal(transfers(peer).length, 2);
+  assert.equal(peer.trace.count('chord_joins_admitted_total'), 1);
+});
+
 test('what was stored during the transfer is copied once more, and the admitted node gets no third copy', () => {
   const peer = joining(middle);
   peer.advance(0);

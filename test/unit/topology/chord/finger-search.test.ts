@@ -61,7 +61,10 @@ test('a quiet ring searches one place per period, at a random id of it', () => {
   const peer = memberWith(crowd, { config: { ...slow, chordPingIntervalS: 100 } });
   peer.advance(100_000);
   const searches = peer.pings.filter(({ resource }) => resource !== after(self));
-  assert.ok(searches.length >= 1);
+  assert.deepEqual(
+    searches.map(({ atMs }) => atMs),
+    [100_000],
+  );
   for (const { resource } of searches) assert.equal(fingerIndex(self, resource), 1);
   assert.notEqual(searches[0]?.resource, fingerStart(self, 1));
   peer.clear();
@@ -82,6 +85,16 @@ test('the searches of quiet periods spread over the whole of the far place', () 
   assert.deepEqual([...firstDigits].sort(), ['0', '1', '2', '3']);
   const lastDigits = new Set(searches.map((resource) => resource.at(-1)));
   assert.ok(lastDigits.size > 8);
+
+  const counts = [1, 2, 3].map(
+    (index) => peer.pings.filter(({ resource }) => fingerIndex(self, resource) === index).length,
+  );
+  assert.ok(counts.every((count) => count > 5));
+  assert.deepEqual(
+    counts.toSorted((a, b) => b - a),
+    counts,
+    'far ones are searched more often',
+  );
 });
 
 test('[R6940-10.7.2-02] a lost finger is searched at once with reactive recovery, else not', () => {

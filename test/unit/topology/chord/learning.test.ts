@@ -65,6 +65,34 @@ test('[R6940-10.7.3-02] only who would be a neighbor is attached to', () => {
   assert.deepEqual(sought(peer), [[idOf(0xc8), idOf(0xd0)]]);
 });
 
+test('[R6940-10.7.3-02] of the strangers among our neighbors those farther than five members are left alone', () => {
+  const peer = memberWith([0x70, 0x71, 0x72, 0x73, 0x74, 0x81, 0x82, 0x83, 0x84, 0xd0].map(idOf));
+  peer.update(idOf(0x84), [idOf(0x83)], [0x90, 0x98, 0xa0].map(idOf));
+  peer.advance(5000);
+  assert.deepEqual(sought(peer), [[idOf(0x90), idOf(0x84)]]);
+});
+
+test('failures that are long past do not lengthen the pauses', () => {
+  const peer = memberWith([before, after]);
+  const name = (...ids: readonly NodeId[]): boolean => peer.update(after, [...ids, self], [before]);
+  name(larger);
+  for (const waitMs of [250, 1000, 2000, 4000]) {
+    peer.advance(waitMs);
+    peer.attaches.at(-1)?.done(unanswered);
+  }
+  assert.equal(sought(peer).length, 4);
+  name();
+  peer.advance(8000 + 60_001);
+  peer.topology.linkSuspect(before, true);
+  peer.topology.linkSuspect(before, false);
+  peer.clear();
+  name(larger);
+  peer.advance(250);
+  peer.attaches[0]?.done(unanswered);
+  peer.advance(1000);
+  assert.equal(sought(peer).length, 2);
+});
+
 test('what a silent member names is not followed, nor what clients name', () => {
   const peer = memberWith([before, after]);
   peer.topology.linkSuspect(after, true);

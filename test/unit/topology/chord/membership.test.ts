@@ -22,6 +22,21 @@ test('a node before its join answers for nothing', () => {
   assert.equal(topology.isCloseEnough(p1, resource(1)), true, 'it knows no better one');
 });
 
+test('a node before its join, or after its leave, attaches to nobody', () => {
+  const idle = lonePeer();
+  idle.linkUp(p1);
+  assert.equal(idle.update(p1, [p2], [s1]), true);
+  idle.advance(100_000);
+  assert.deepEqual(idle.attaches, []);
+  const left = memberWith([]);
+  left.topology.leave(() => undefined);
+  left.advance(0);
+  left.linkUp(p1);
+  left.update(p1, [p2], [s1]);
+  left.advance(100_000);
+  assert.deepEqual(left.attaches, []);
+});
+
 test('the first peer forms the ring at once and owns all of it', () => {
   const peer = lonePeer();
   peer.topology.join(true);
@@ -271,8 +286,7 @@ test('replicas and their holders are plausible only near us', () => {
 
 test('leaving ends all work, and every caller of leave hears of the end', () => {
   const peer = memberWith([p1, s1]);
-  peer.topology.linkSuspect(p1, true);
-  peer.topology.linkSuspect(p1, false);
+  peer.meet(s2);
   let ended = 0;
   peer.topology.leave(() => ended++);
   assert.equal(peer.topology.state, 'leaving');
@@ -283,9 +297,15 @@ test('leaving ends all work, and every caller of leave hears of the end', () => 
   for (const request of peer.requests) request.done(unanswered);
   peer.advance(0);
   assert.equal(ended, 1);
+  assert.equal(peer.topology.state, 'leaving', 'the hand-over goes on');
+  assert.deepEqual(
+    peer.copies.map(({ from, to, target, replicaNumber }) => [from, to, target, replicaNumber]),
+    [[p1, self, s1, 0]],
+  );
   for (const copy of peer.copies) copy.done(accepted as never);
   assert.equal(ended, 2);
   assert.equal(peer.topology.state, 'left');
+  assert.equal(peer.waiting(), 0, 'no timer is left');
   assert.equal(peer.topology.isResponsible(resource(0x70)), false);
   assert.deepEqual(peer.topology.replicas(), []);
   peer.clear();
