@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { limits } from '../../../../src/base/limits.ts';
 import { createPrng } from '../../../../src/base/prng.ts';
 import { failure, success } from '../../../../src/base/outcome.ts';
 import type { SipTransportName } from '../../../../src/ports/flow.ts';
@@ -231,4 +232,103 @@ test('[S7118-5.2-01] hosts under .invalid are never looked up', () => {
   assert.deepEqual(places(zone, 'sip:bob@lab.example;maddr=x.invalid', { asked }), []);
   assert.deepEqual(asked, []);
   assert.deepEqual(places(zone, 'sip:bob@invalid.example:5070'), ['udp 192.0.2.8:5070']);
+});
+
+test('NAPTR records that name no service of SIP by SRV are passed over; the order decides, then the preference', () => {
+  const record = (more: Partial<NaptrRecord>): NaptrRecord => ({
+    ...naptr('SIP+D2U', '_sip._udp.n.example', 5),
+    ...more,
+  });
+  const names = (records: readonly NaptrRecord[]): readonly string[] => {
+    const asked: string[] = [];
+    places({ naptr: { 'n.example': records } }, 'sip:bob@n.example', { asked });
+    return asked.filter((question) => question.startsWith('SRV')).map((text) => text.slice(4));
+  };
+  const usual = ['_sip._udp.n.example', '_sip._tcp.n.example', '_sips._tcp.n.example'];
+  assert.deepEqual(names([]), usual);
+  for (const unfit of [
+    record({ flags: 'u' }),
+    record({ flags: '' }),
+    record({ replacement: '' }),
+    record({ replacement: '.' }),
+    record({ service: 'SIP+D2W' }),
+  ]) {
+    assert.deepEqual(names([unfit]), usual, JSON.stringify(unfit));
+  }
+  assert.deepEqual(
+    names([
+      record({ order: 2, preference: 1, replacement: 'c' }),
+      record({ order: 1, preference: 9, replacement: 'b', flags: 'S', service: 'sip+d2t' }),
+      record({ order: 1, preference: 2, replacement: 'a', service: 'SIPS+D2T' }),
+    ]),
+    ['a', 'b', 'c'],
+  );
+});
+
+test('transports of WebSockets have no SRV records; their ports are those of SIP', () => {
+  const zone: Zone = { a: { 'w.example': ['192.0.2.1'] } };
+  const transports: readonly SipTransportName[] = ['ws', 'wss'];
+  const asked: string[] = [];
+  assert.deepEqual(places(zone, 'sip:w.example', { transports, asked }), ['ws 192.0.2.1:5060']);
+  assert.deepEqual(
+    asked.filter((question) => question.startsWith('SRV')),
+    [],
+  );
+  assert.deepEqual(places(zone, 'sip:192.0.2.7;transport=wss', { transports }), [
+    'wss 192.0.2.7:5061',
+  ]);
+  assert.deepEqual(places(zone, 'sips:192.0.2.7;transport=ws', { transports }), [
+    'wss 192.0.2.7:5061',
+  ]);
+  assert.deepEqual(places(zone, 'sip:192.0.2.7;transport=ws', { transports }), [
+    'ws 192.0.2.7:5060',
+  ]);
+  assert.deepEqual(places(zone, 'sips:192.0.2.7', { transports: ['udp', 'tcp'] }), []);
+  assert.deepEqual(places(zone, 'sip:192.0.2.7', { transports: ['tcp'] }), ['tcp 192.0.2.7:5060']);
+  assert.deepEqual(places(zone, 'sip:192.0.2.7', { transports: [] }), []);
+  assert.deepEqual(places(zone, 'sip:192.0.2.7;transport=tls', { transports: ['udp'] }), []);
+});
+
+test('a place is named once, with the domain that TLS has to prove', () => {
+  const zone: Zone = {
+    srv: {
+      '_sips._tcp.d.example': [srv('a.d.example', 1, 1, 5061), srv('b.d.example', 2, 1, 5061)],
+    },
+    a: { 'a.d.example': ['192.0.2.1', '192.0.2.1'], 'b.d.example': ['192.0.2.1', '192.0.2.2'] },
+  };
+  assert.deepEqual(places(zone, 'sips:d.example'), ['tls 192.0.2.1:5061', 'tls 192.0.2.2:5061']);
+  const uri = parseUri('sips:d.example.');
+  assert.ok(uri.ok);
+  const locator = createLocator({ resolver: resolverOf(zone), random, transports: all });
+  const hosts: (string | undefined)[] = [];
+  locator.locate(uri.value, false)?.next((place) => hosts.push(place?.host));
+  assert.deepEqual(hosts, ['d.example']);
+});
+
+test('records, places and lookups of one search have their bounds', () => {
+  const { lookups, places: most, records } = limits.sipDns;
+  const addresses = Array.from({ length: records + 5 }, (_, i) => `192.0.2.${String(i)}`);
+  const one = places({ a: { 'x.example': addresses } }, 'sip:x.example:5060');
+  assert.equal(one.length, Math.min(records, most));
+  const names = Array.from({ length: 100 }, (_, i) => srv(`h${String(i)}`, i));
+  const asked: string[] = [];
+  places({ srv: { '_sip._udp.x.example': names } }, 'sip:x.example;transport=udp', { asked });
+  assert.equal(asked.length, Math.min(lookups, 1 + 2 * records));
+});
+
+test('equal weights are drawn evenly, zero weights rarely, and order among priorities is fixed', () => {
+  const records = [srv('c', 3, 0), srv('a', 1, 0), srv('b', 1, 0), srv('z', 2, 1), srv('y', 2, 0)];
+  const first = new Map<string, number>();
+  let zeroFirst = 0;
+  for (let i = 0; i < 1000; i++) {
+    const order = orderSrv(records, random).map(({ target }) => target);
+    assert.equal(order.length, 5);
+    assert.deepEqual([...order.slice(0, 2)].sort(), ['a', 'b']);
+    assert.deepEqual([...order.slice(2, 4)].sort(), ['y', 'z']);
+    assert.equal(order[4], 'c');
+    first.set(order[0] ?? '', (first.get(order[0] ?? '') ?? 0) + 1);
+    if (order[2] === 'y') zeroFirst++;
+  }
+  assert.ok(zeroFirst > 400 && zeroFirst < 600, String(zeroFirst));
+  assert.equal(orderSrv([], random).length, 0);
 });
