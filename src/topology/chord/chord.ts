@@ -204,7 +204,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
    * messages sent through it would come back. A member says so when asked.
    */
   function hearAgain(peer: Peer): void {
-    if (!peer.heard || !inRing()) return;
+    if ((!peer.heard && !peer.admitted) || !inRing()) return;
     const wasSilent = peer.resumedAtMs === clock.monotonicMs();
     peer.unconfirmed = true;
     const forget = (): void => {

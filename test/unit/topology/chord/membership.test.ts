@@ -178,6 +178,19 @@ test('a member whose link was replaced is asked, and is none when it says nothin
   assert.deepEqual(peer.topology.snapshot().routable, [p1]);
 });
 
+test('the same holds for one that was admitted here and has not said anything since', () => {
+  const peer = memberWith([p1, s1]);
+  const fresh = idOf(0x78);
+  peer.linkUp(fresh);
+  peer.join(fresh);
+  peer.advance(0);
+  peer.copies[0]?.done({ ok: true, value: undefined });
+  assert.equal(peer.topology.snapshot().predecessors[0], fresh);
+  peer.linkUp(fresh);
+  peer.advance(1000);
+  assert.deepEqual(peer.topology.snapshot().predecessors, [p1, s1]);
+});
+
 test('a member whose link was replaced stays one when it sends an Update in time', () => {
   const peer = memberWith([p1, s1]);
   peer.linkUp(s1);
