@@ -4,7 +4,7 @@
  */
 import type { NodeId } from '../base/ids.ts';
 import type { Overlay } from '../overlay/api.ts';
-import type { Account as DirectoryAccount, AccountDirectory } from '../ports/accounts.ts';
+import type { AccountDirectory } from '../ports/accounts.ts';
 import type { Identity } from '../ports/certificates.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Flow, FlowOpener, FlowTarget, SipTransportName } from '../ports/flow.ts';
@@ -12,8 +12,6 @@ import type { Random } from '../ports/random.ts';
 import type { Resolver } from '../ports/resolver.ts';
 import type { Store } from '../ports/store.ts';
 import type { Trace } from '../ports/trace.ts';
-import type { Account, Accounts } from '../sip/auth/accounts.ts';
-import { aorOf } from '../sip/core/aor.ts';
 import type { ListenerPolicy, SipSettings } from '../sip/core/settings.ts';
 import { createSipServer } from '../sip/core/sip-server.ts';
 import type { SipServerSnapshot } from '../sip/core/sip-server.ts';
@@ -21,7 +19,6 @@ import { type Locator, createLocator } from '../sip/dns/locator.ts';
 import { createLocationTable } from '../sip/location/create-location-table.ts';
 import type { LocationTable } from '../sip/location/location-table.ts';
 import { canonicalAddress } from '../sip/message/ip.ts';
-import { parseMessage } from '../sip/message/message.ts';
 import { createLocalTargets } from '../sip/proxy/local-targets.ts';
 import { type NextHops, createNextHops, isForbiddenPlace } from '../sip/proxy/next-hop.ts';
 import { createPhoneHops } from '../sip/proxy/phone-hops.ts';
@@ -38,6 +35,7 @@ import { createOverlayHops } from './addressing.ts';
 import { createDomains } from './domains.ts';
 import type { AdapterDomains } from './domains.ts';
 import { createAdapterGruus } from './gruus.ts';
+import { createFailedLookups } from './failed-lookups.ts';
 import { createIdentityScreen } from './identity-screen.ts';
 import type { UnprovedCallerPolicy } from './identity-screen.ts';
 import { createForwarding } from './forwarding.ts';
@@ -49,6 +47,7 @@ import { createPublisher } from './publisher.ts';
 import { publicationStates } from './publication.ts';
 import type { PublicationSnapshot, PublicationState } from './publication.ts';
 import { createResolver } from './resolver.ts';
+import { sipAccounts } from './sip-accounts.ts';
 import { createToldPlaces } from './told-places.ts';
 import type { TrunkSettings } from '../ports/trunk.ts';
 import { createTrunks } from './trunks.ts';
@@ -190,12 +189,13 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     clock,
     trace,
     message(flow, bytes) {
-      if (isFailure(bytes)) forgetLookup(bytes);
+      forgetFailed(bytes);
       server.receive(flow, bytes);
     },
     closed: (flow) => server.flowClosed(flow),
     interrupted: (flow) => server.flowInterrupted(flow),
   });
+  const forgetFailed = createFailedLookups({ domains, lookup });
   const nextHops = deps.outside === undefined ? undefined : outsideHops(deps.outside);
   const hops = createOverlayHops({
     nodeId: overlay.nodeId,
@@ -330,14 +330,6 @@ export function createAdapter(deps: AdapterDeps): Adapter {
     });
   }
 
-  /** A call that found nobody: the next one asks the overlay again. */
-  function forgetLookup(bytes: Uint8Array): void {
-    const message = parseMessage(bytes);
-    if (!message.ok || !message.value.to.parsedUri.ok) return;
-    const aor = aorOf(message.value.to.parsedUri.value, domains);
-    if (aor !== undefined) lookup.forget(aor);
-  }
-
   /** Bindings of a user who may not be served any more go; the record follows them. */
   function dropDisabled(aor: string): void {
     if (deps.accounts.lookup(aor)?.enabled !== true) location.removeAll(aor);
@@ -402,44 +394,6 @@ export function createAdapter(deps: AdapterDeps): Adapter {
   };
 }
 
-/** Accounts as the digest check wants them; converted once each. */
-function sipAccounts(directory: AccountDirectory): Accounts {
-  const converted = new WeakMap<DirectoryAccount, Account>();
-  return {
-    lookup(user) {
-      const account = directory.lookup(user);
-      if (account === undefined) return undefined;
-      let known = converted.get(account);
-      if (known === undefined) {
-        known = {
-          aor: account.aor,
-          ha1Md5: account.ha1Md5,
-          ha1Sha256: account.ha1Sha256,
-          ha1Md5AtDomain: account.ha1Md5AtDomain,
-          ha1Sha256AtDomain: account.ha1Sha256AtDomain,
-          ha1Sha512t256: account.ha1Sha512t256,
-          ha1Sha512t256AtDomain: account.ha1Sha512t256AtDomain,
-          enabled: account.enabled,
-          redirected: account.redirected === true,
-        };
-        converted.set(account, known);
-      }
-      return known;
-    },
-  };
-}
-
 function isLoopback(address: string): boolean {
   return address.startsWith('127.') || canonicalAddress(address) === '::1';
-}
-
-const failurePrefix = 'SIP/2.0 ';
-const failures: ReadonlySet<number> = new Set([404, 408, 430, 480]);
-
-/** True for a response whose status says that the looked-up place was of no use. */
-function isFailure(bytes: Uint8Array): boolean {
-  if (bytes[0] !== 0x53 || bytes[8] !== 0x34) return false;
-  const at = failurePrefix.length;
-  const digits = [bytes[at], bytes[at + 1], bytes[at + 2]].map((byte) => (byte ?? 0) - 0x30);
-  return failures.has((digits[0] ?? 0) * 100 + (digits[1] ?? 0) * 10 + (digits[2] ?? 0));
 }

@@ -3,7 +3,6 @@
  * in the overlay. What came over the overlay goes to local bindings only: its sender has resolved.
  */
 import type { NodeId } from '../base/ids.ts';
-import { failure, success } from '../base/outcome.ts';
 import { limits } from '../base/limits.ts';
 import type { AccountDirectory } from '../ports/accounts.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
@@ -19,18 +18,16 @@ import type {
   TargetResolver,
   TargetSink,
 } from '../sip/proxy/targets.ts';
-import { sipApplication, sipsApplication } from '../usages/sip/connections.ts';
 import { instanceHash } from '../usages/sip/contact-prefs.ts';
 import { decodeGr, terminalNode } from '../usages/sip/gruu.ts';
 import { arrangePlaces } from '../usages/sip/instances.ts';
-import type { Place } from '../usages/sip/instances.ts';
-import type { Resolution, ResolvedRoute, SipLookup } from '../usages/sip/lookup.ts';
-import type { Destination } from '../wire/reload/destination.ts';
+import type { Resolution, SipLookup } from '../usages/sip/lookup.ts';
 import { escapeAor } from './aor-uri.ts';
 import type { AdapterForwarding } from './forwarding.ts';
+import { createNodeTargets } from './node-targets.ts';
+import type { Candidate } from './node-targets.ts';
 import { numberOf } from './number-routes.ts';
 import type { NumberRoutes, NumberTarget } from './number-routes.ts';
-import { unreachableNode } from './addressing.ts';
 import type { OverlayFlows } from './overlay-flows.ts';
 import type { ToldPlaces } from './told-places.ts';
 import type { Trunks } from './trunks.ts';
@@ -69,12 +66,9 @@ export interface ResolverSettings {
 
 const defaults: ResolverSettings = { localHoldMs: 300, lookupWaitMs: 4000 };
 
-interface Candidate extends Place {
-  readonly target: ProxyTarget;
-}
-
 export function createResolver(deps: ResolverDeps): TargetResolver {
   const { clock, lookup, nodeId: self } = deps;
+  const nodes = createNodeTargets(deps);
   const settings = { ...defaults, ...deps.settings };
   const found = deps.trace.counter('sip_lookups_total', { result: 'found' });
   const nowhere = deps.trace.counter('sip_lookups_total', { result: 'not-found' });
@@ -235,7 +229,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
       const remotes = resolution.routes
         .filter((route) => route.nodeId !== self)
         .filter((route) => !sips || route.prefs.sips)
-        .map((route) => remoteCandidate(route, sips, context.flow.transport));
+        .map((route) => nodes.ofRoute(route, sips, context.flow.transport));
       // Forwarding to a user of this very adapter.
       const forwarded = resolution.routes
         .filter((route) => route.nodeId === self && route.aor !== aor)
@@ -283,43 +277,6 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     });
   }
 
-  function remoteCandidate(route: ResolvedRoute, sips: boolean, transport: string): Candidate {
-    const { destinations, prefs } = route;
-    // RFC 7904 §5.1: the callee's preference is followed.
-    const application = sips || !prefs.sip ? sipsApplication : sipApplication;
-    const uri = `${sips ? 'sips' : 'sip'}:${escapeAor(route.aor)}`;
-    const wanted = { sips, transport };
-    return {
-      instances: prefs.instances,
-      anonymousPhones: prefs.anonymousPhones,
-      registeredAtMs: route.storageTimeMs,
-      target: nodeTarget(destinations, application, uri, prefs.q, () =>
-        deps.places.of(route.aor, { destinations, addresses: prefs.addresses }, wanted),
-      ),
-    };
-  }
-
-  function nodeTarget(
-    destinations: readonly Destination[],
-    application: number,
-    uri: string,
-    q: number,
-    toldAs: () => string,
-  ): ProxyTarget {
-    return {
-      uri,
-      q,
-      route: [],
-      side: 'overlay',
-      toldAs,
-      label: `node ${terminalNode(destinations) ?? ''}`,
-      open: (done) =>
-        deps.flows.open(destinations, application, (outcome) => {
-          done(outcome.ok ? success(outcome.value) : failure(unreachableNode(outcome.error)));
-        }),
-    };
-  }
-
   /** A GRUU that this adapter gave out leads to one phone; `undefined` for all others. */
   function toOwnGruu({ request }: ResolveContext, sink: TargetSink): (() => void) | undefined {
     const { parsedUri } = request;
@@ -356,9 +313,7 @@ export function createResolver(deps: ResolverDeps): TargetResolver {
     } else if (context.fromOverlay) {
       sink.done(notFound);
     } else {
-      const application = sips ? sipsApplication : sipApplication;
-      const { uri } = context.request;
-      sink.targets([nodeTarget(destinations, application, uri, 1000, () => uri)]);
+      sink.targets([nodes.ofGruu(context.request.uri, destinations, sips)]);
       sink.done();
     }
     return nothing;
