@@ -10,34 +10,47 @@ export interface AckWindow {
 const windowSize = 32;
 
 export function createAckWindow(): AckWindow {
-  const recent = new Uint32Array(windowSize);
-  let used = 0;
-  let next = 0;
-  /** While numbers come in order, the mask of the previous acknowledgement gives the next one. */
-  let previous = 0;
-  let previousMask = 0;
-  let ordered = true;
+  return new Window();
+}
 
-  function search(sequence: number): number {
+/** A class, because every link of every peer has one: functions are shared, and memory is the fields. */
+class Window implements AckWindow {
+  /** Absent while numbers come in order: then they are the `used` last ones up to `previous`. */
+  #recent: Uint32Array | undefined;
+  #used = 0;
+  #next = 0;
+  #previous = 0;
+  #previousMask = 0;
+
+  note(sequence: number): number {
+    const follows = this.#used === 0 || sequence === (this.#previous + 1) >>> 0;
+    if (this.#recent === undefined && !follows) this.#recent = this.#listed();
+    const inOrder = this.#recent === undefined && this.#used > 0;
+    const mask = inOrder ? ((this.#previousMask << 1) | 1) >>> 0 : this.#search(sequence);
+    if (this.#recent !== undefined) {
+      this.#recent[this.#next] = sequence;
+      this.#next = (this.#next + 1) % windowSize;
+    }
+    if (this.#used < windowSize) this.#used++;
+    this.#previous = sequence;
+    this.#previousMask = mask;
+    return mask;
+  }
+
+  /** The numbers that came in order, oldest first. */
+  #listed(): Uint32Array {
+    const recent = new Uint32Array(windowSize);
+    for (let i = 0; i < this.#used; i++) recent[i] = this.#previous - this.#used + 1 + i;
+    this.#next = this.#used % windowSize;
+    return recent;
+  }
+
+  #search(sequence: number): number {
     let mask = 0;
-    for (let i = 0; i < used; i++) {
-      const behind = (sequence - (recent[i] ?? 0)) >>> 0;
+    for (let i = 0; i < this.#used; i++) {
+      const behind = (sequence - (this.#recent?.[i] ?? 0)) >>> 0;
       if (behind >= 1 && behind <= windowSize) mask |= 1 << (behind - 1);
     }
     return mask >>> 0;
   }
-
-  return {
-    note(sequence) {
-      const follows = used > 0 && sequence === (previous + 1) >>> 0;
-      const mask = ordered && follows ? ((previousMask << 1) | 1) >>> 0 : search(sequence);
-      ordered = ordered && (follows || used === 0);
-      recent[next] = sequence;
-      next = (next + 1) % windowSize;
-      if (used < windowSize) used++;
-      previous = sequence;
-      previousMask = mask;
-      return mask;
-    },
-  };
 }

@@ -1,7 +1,18 @@
 /** What links count. */
 import type { Counter, Trace } from '../ports/trace.ts';
 
-export function linkCounters(trace: Trace): Record<LinkCount, Counter> {
+export type LinkCounters = Readonly<Record<LinkCount, Counter>>;
+
+const known = new WeakMap<Trace, LinkCounters>();
+
+/** The same for all links of one peer. */
+export function linkCounters(trace: Trace): LinkCounters {
+  let counters = known.get(trace);
+  if (counters === undefined) known.set(trace, (counters = createCounters(trace)));
+  return counters;
+}
+
+function createCounters(trace: Trace): LinkCounters {
   const event = (name: string): Counter => trace.counter('link_events_total', { event: name });
   return {
     sent: trace.counter('link_messages_total', { direction: 'out' }),

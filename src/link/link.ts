@@ -6,13 +6,12 @@ import { emptyBytes } from '../base/bytes.ts';
 import { limits } from '../base/limits.ts';
 import type { NodeId } from '../base/ids.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import type { SecureConnection } from '../ports/connection.ts';
+import type { ConnectionHandler, SecureConnection } from '../ports/connection.ts';
 import type { Trace } from '../ports/trace.ts';
 import { createAckWindow } from './ack-window.ts';
-import { createDeframer } from './deframer.ts';
-import type { DeframerSink } from './deframer.ts';
+import { createDeframer, type Deframer, type DeframerSink } from './deframer.ts';
 import { ackFrameLength, encodeDataFrame, writeAckFrame } from '../wire/reload/framing.ts';
-import { linkCounters } from './link-counters.ts';
+import { linkCounters, type LinkCounters } from './link-counters.ts';
 import { createPendingQueue } from './pending-queue.ts';
 import { createRtoEstimator } from './rto.ts';
 
@@ -71,150 +70,234 @@ export interface LinkDependencies {
  * none of which is called inside `createLink` or inside `send`.
  */
 export function createLink(dependencies: LinkDependencies): Link {
-  const { clock, connection, events } = dependencies;
-  const count = linkCounters(dependencies.trace);
-  const rto = createRtoEstimator();
-  const window = createAckWindow();
-  const unacknowledged = createPendingQueue();
-  let nextSequence = connection.framesSent ?? 0;
-  /** True once nothing more is read: closing, or the far end broke the framing rules. */
-  let deaf = false;
-  let closing = false;
-  let timer: Timer | undefined;
-  /** Messages of the chunk being read, and pairs of sequence and mask to acknowledge them. */
-  let arrived: Uint8Array[] = [];
-  let acks: number[] = [];
+  return new StreamLink(dependencies);
+}
 
-  const sink: DeframerSink = {
-    data(sequence, message) {
-      acks.push(sequence, window.note(sequence));
-      arrived.push(message);
-    },
-    ack: (sequence) => {
-      acknowledge(sequence);
-    },
-    oversized(prefix) {
-      count.oversized.add();
-      flushAcks();
-      deliver();
-      if (deaf) return;
-      if (prefix === undefined) {
-        close('forwarding header above max-message-size');
-        return;
+/** A class, because every peer has one for each neighbor: functions are shared, and memory is the fields. */
+class StreamLink implements Link {
+  readonly connection: SecureConnection;
+  readonly nodeId: NodeId;
+  readonly mtuBytes = undefined;
+  closed = false;
+  suspect = false;
+  readonly #clock: Clock;
+  readonly #events: LinkEvents;
+  readonly #count: LinkCounters;
+  readonly #rto = createRtoEstimator();
+  readonly #window = createAckWindow();
+  readonly #pending = createPendingQueue();
+  readonly #deframer: Deframer;
+  #nextSequence: number;
+  /** True once nothing more is read: closing, or the far end broke the framing rules. */
+  #deaf = false;
+  #closing = false;
+  #timer: Timer | undefined;
+  /** Messages of the chunk being read, and pairs of sequence and mask to acknowledge them. */
+  #arrived: Uint8Array[] = [];
+  #acks: number[] = [];
+
+  constructor(dependencies: LinkDependencies) {
+    this.connection = dependencies.connection;
+    this.nodeId = dependencies.nodeId;
+    this.#clock = dependencies.clock;
+    this.#events = dependencies.events;
+    this.#count = linkCounters(dependencies.trace);
+    this.#nextSequence = this.connection.framesSent ?? 0;
+    this.#deframer = createDeframer(dependencies.maxMessageBytes, new Frames(this));
+    this.connection.setHandler(new Handler(this));
+  }
+
+  get rttMs(): number | undefined {
+    return this.#rto.rttMs;
+  }
+
+  get rtoMs(): number {
+    return this.#rto.rtoMs;
+  }
+
+  get unacknowledged(): number {
+    return this.#pending.length;
+  }
+
+  send(
+    message: Uint8Array,
+    done?: (acknowledged: boolean) => void,
+    rest: Uint8Array = emptyBytes,
+  ): boolean {
+    if (this.#closing) return false;
+    if (
+      this.#pending.length >= limits.link.unacknowledgedMessages ||
+      this.connection.bufferedBytes + message.length + rest.length > limits.link.bufferedBytes
+    ) {
+      this.#count.full.add();
+      return false;
+    }
+    const sequence = this.#nextSequence;
+    this.#nextSequence = (sequence + 1) >>> 0;
+    this.#pending.push({ sequence, sentAtMs: this.#clock.monotonicMs(), done });
+    this.#count.sent.add();
+    this.connection.send(encodeDataFrame(sequence, message, rest));
+    if (this.#timer === undefined) this.#watch(this.#rto.rtoMs);
+    return true;
+  }
+
+  close(reason: string): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#deaf = true;
+    this.connection.close(reason);
+  }
+
+  /** The next bytes of the stream. */
+  read(bytes: Uint8Array): void {
+    if (this.#deaf) return;
+    this.#deframer.push(bytes);
+    if (this.#closing) return;
+    this.#flushAcks();
+    this.#deliver();
+  }
+
+  /** The connection has ended. */
+  end(reason: string): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#closing = true;
+    this.#deaf = true;
+    this.#timer?.cancel();
+    for (;;) {
+      const pending = this.#pending.shift();
+      if (pending === undefined) break;
+      const done = pending.done;
+      pending.done = undefined;
+      done?.(false);
+    }
+    this.#events.closed(reason);
+  }
+
+  /** One message has been read. */
+  note(sequence: number, message: Uint8Array): void {
+    this.#acks.push(sequence, this.#window.note(sequence));
+    this.#arrived.push(message);
+  }
+
+  /** On an ordered stream the acknowledgement of N covers everything before N. */
+  acknowledge(sequence: number): void {
+    const newest = this.#pending.last();
+    if (newest === undefined || ((newest.sequence - sequence) | 0) < 0) {
+      this.#count.strayAck.add();
+      return;
+    }
+    let acked = this.#pending.first();
+    if (acked === undefined || ((sequence - acked.sequence) | 0) < 0) {
+      this.#count.strayAck.add();
+      return;
+    }
+    while (acked !== undefined && ((sequence - acked.sequence) | 0) >= 0) {
+      this.#pending.shift();
+      if (acked.sequence === sequence) {
+        this.#rto.sample(this.#clock.monotonicMs() - acked.sentAtMs);
       }
-      deaf = true;
-      clock.after('link-oversized', limits.link.oversizedGraceMs, () => {
-        close('message above max-message-size');
-      });
-      events.oversized(prefix);
-    },
-    invalid(type) {
-      count.badFrame.add();
-      close(`unknown frame type ${String(type)}`);
-    },
-  };
-  const deframer = createDeframer(
-    () => Math.min(dependencies.maxMessageBytes(), limits.reloadMessageBytes),
-    sink,
-  );
+      const done = acked.done;
+      acked.done = undefined;
+      done?.(true);
+      acked = this.#pending.first();
+    }
+    if (this.suspect && !this.#closing) {
+      this.suspect = false;
+      this.#count.resumed.add();
+      this.#events.suspect(false);
+    }
+  }
+
+  refuseOversized(prefix: Uint8Array | undefined): void {
+    this.#count.oversized.add();
+    this.#flushAcks();
+    this.#deliver();
+    if (this.#deaf) return;
+    if (prefix === undefined) {
+      this.close('forwarding header above max-message-size');
+      return;
+    }
+    this.#deaf = true;
+    this.#clock.after('link-oversized', limits.link.oversizedGraceMs, () => {
+      this.close('message above max-message-size');
+    });
+    this.#events.oversized(prefix);
+  }
+
+  refuseFrame(type: number): void {
+    this.#count.badFrame.add();
+    this.close(`unknown frame type ${String(type)}`);
+  }
 
   /** Acks leave before the messages are handled, so that handling time is not in the sender's RTT. */
-  function flushAcks(): void {
+  #flushAcks(): void {
+    const acks = this.#acks;
     if (acks.length === 0) return;
+    this.#acks = [];
     const frames = new Uint8Array((acks.length / 2) * ackFrameLength);
     for (let i = 0; i < acks.length; i += 2) {
       writeAckFrame(frames, (i / 2) * ackFrameLength, acks[i] ?? 0, acks[i + 1] ?? 0);
     }
-    acks = [];
-    if (connection.bufferedBytes > limits.link.bufferedBytes) {
-      count.full.add();
-      close('the far end does not read');
+    if (this.connection.bufferedBytes > limits.link.bufferedBytes) {
+      this.#count.full.add();
+      this.close('the far end does not read');
       return;
     }
-    connection.send(frames);
+    this.connection.send(frames);
   }
 
-  function deliver(): void {
-    if (arrived.length === 0) return;
-    const messages = arrived;
-    arrived = [];
+  #deliver(): void {
+    const messages = this.#arrived;
+    if (messages.length === 0) return;
+    this.#arrived = [];
     for (const message of messages) {
-      if (deaf) return;
-      count.received.add();
-      if (message.length > 0) events.message(message);
-      else count.empty.add();
+      if (this.#deaf) return;
+      this.#count.received.add();
+      if (message.length > 0) this.#events.message(message);
+      else this.#count.empty.add();
     }
-  }
-
-  /** On an ordered stream the acknowledgement of N covers everything before N. */
-  function acknowledge(sequence: number): void {
-    const newest = unacknowledged.last();
-    if (newest === undefined || ((newest.sequence - sequence) | 0) < 0) {
-      count.strayAck.add();
-      return;
-    }
-    let acked = unacknowledged.first();
-    if (acked === undefined || ((sequence - acked.sequence) | 0) < 0) {
-      count.strayAck.add();
-      return;
-    }
-    while (acked !== undefined && ((sequence - acked.sequence) | 0) >= 0) {
-      unacknowledged.shift();
-      if (acked.sequence === sequence) measure(acked.sentAtMs);
-      const done = acked.done;
-      acked.done = undefined;
-      done?.(true);
-      acked = unacknowledged.first();
-    }
-    link.unacknowledged = unacknowledged.length;
-    if (link.suspect && !closing) {
-      link.suspect = false;
-      count.resumed.add();
-      events.suspect(false);
-    }
-  }
-
-  function measure(sentAtMs: number): void {
-    rto.sample(clock.monotonicMs() - sentAtMs);
-    link.rttMs = rto.rttMs;
-    link.rtoMs = rto.rtoMs;
   }
 
   /** One lazy timer: it looks at the oldest message and arms itself again for what is left. */
-  function watch(delayMs: number): void {
-    timer = clock.after('link-ack', delayMs, check);
+  #watch(delayMs: number): void {
+    this.#timer = this.#clock.after('link-ack', delayMs, () => {
+      this.#check();
+    });
   }
 
-  function check(): void {
-    timer = undefined;
-    const oldest = unacknowledged.first();
-    if (closing || oldest === undefined) return;
-    const now = clock.monotonicMs();
+  #check(): void {
+    this.#timer = undefined;
+    const oldest = this.#pending.first();
+    if (this.#closing || oldest === undefined) return;
+    const now = this.#clock.monotonicMs();
     const waitedMs = now - oldest.sentAtMs;
-    if (waitedMs < rto.rtoMs) {
-      watch(rto.rtoMs - waitedMs);
+    const { rtoMs } = this.#rto;
+    if (waitedMs < rtoMs) {
+      this.#watch(rtoMs - waitedMs);
       return;
     }
-    if (waitedMs >= rto.rtoMs + limits.link.suspectKeptMs) {
-      count.failed.add();
-      close('no acknowledgement');
+    if (waitedMs >= rtoMs + limits.link.suspectKeptMs) {
+      this.#count.failed.add();
+      this.close('no acknowledgement');
       return;
     }
-    if (!link.suspect) {
-      link.suspect = true;
-      count.suspected.add();
-      events.suspect(true);
+    if (!this.suspect) {
+      this.suspect = true;
+      this.#count.suspected.add();
+      this.#events.suspect(true);
     }
-    watch(reportLate(now));
+    this.#watch(this.#reportLate(now));
   }
 
   /** Tells the senders of late messages; returns when to look again. */
-  function reportLate(now: number): number {
+  #reportLate(now: number): number {
+    const { rtoMs } = this.#rto;
     let wakeMs = Infinity;
     for (let i = 0; ; i++) {
-      const pending = unacknowledged.at(i);
+      const pending = this.#pending.at(i);
       if (pending === undefined) break;
-      const leftMs = pending.sentAtMs + rto.rtoMs - now;
+      const leftMs = pending.sentAtMs + rtoMs - now;
       if (leftMs > 0) {
         wakeMs = leftMs;
         break;
@@ -223,76 +306,51 @@ export function createLink(dependencies: LinkDependencies): Link {
       pending.done = undefined;
       done?.(false);
     }
-    const oldest = unacknowledged.first();
+    const oldest = this.#pending.first();
     const closeMs =
-      oldest === undefined
-        ? rto.rtoMs
-        : oldest.sentAtMs + rto.rtoMs + limits.link.suspectKeptMs - now;
+      oldest === undefined ? rtoMs : oldest.sentAtMs + rtoMs + limits.link.suspectKeptMs - now;
     return Math.max(1, Math.min(wakeMs, closeMs));
   }
+}
 
-  function close(reason: string): void {
-    if (closing) return;
-    closing = true;
-    deaf = true;
-    connection.close(reason);
+/** What the connection calls. */
+class Handler implements ConnectionHandler {
+  readonly #link: StreamLink;
+
+  constructor(link: StreamLink) {
+    this.#link = link;
   }
 
-  connection.setHandler({
-    data(bytes) {
-      if (deaf) return;
-      deframer.push(bytes);
-      if (closing) return;
-      flushAcks();
-      deliver();
-    },
-    closed(reason) {
-      if (link.closed) return;
-      link.closed = true;
-      closing = true;
-      deaf = true;
-      timer?.cancel();
-      for (;;) {
-        const pending = unacknowledged.shift();
-        if (pending === undefined) break;
-        const done = pending.done;
-        pending.done = undefined;
-        done?.(false);
-      }
-      link.unacknowledged = 0;
-      events.closed(reason);
-    },
-  });
+  data(bytes: Uint8Array): void {
+    this.#link.read(bytes);
+  }
 
-  // Fields and no accessors: V8 keeps objects with accessors of their own in slow mode.
-  const link: { -readonly [Key in keyof Link]: Link[Key] } = {
-    connection,
-    nodeId: dependencies.nodeId,
-    closed: false,
-    suspect: false,
-    rttMs: undefined,
-    rtoMs: rto.rtoMs,
-    unacknowledged: 0,
-    mtuBytes: undefined,
-    send(message, done, rest = emptyBytes) {
-      if (closing) return false;
-      if (
-        unacknowledged.length >= limits.link.unacknowledgedMessages ||
-        connection.bufferedBytes + message.length + rest.length > limits.link.bufferedBytes
-      ) {
-        count.full.add();
-        return false;
-      }
-      const sequence = nextSequence;
-      nextSequence = (nextSequence + 1) >>> 0;
-      unacknowledged.push({ sequence, sentAtMs: clock.monotonicMs(), done });
-      count.sent.add();
-      connection.send(encodeDataFrame(sequence, message, rest));
-      link.unacknowledged = unacknowledged.length;
-      if (timer === undefined) watch(rto.rtoMs);
-      return true;
-    },
-    close,
-  };
-  return link;
+  closed(reason: string): void {
+    this.#link.end(reason);
+  }
+}
+
+/** What the deframer calls. */
+class Frames implements DeframerSink {
+  readonly #link: StreamLink;
+
+  constructor(link: StreamLink) {
+    this.#link = link;
+  }
+
+  data(sequence: number, message: Uint8Array): void {
+    this.#link.note(sequence, message);
+  }
+
+  ack(sequence: number): void {
+    this.#link.acknowledge(sequence);
+  }
+
+  oversized(prefix: Uint8Array | undefined): void {
+    this.#link.refuseOversized(prefix);
+  }
+
+  invalid(type: number): void {
+    this.#link.refuseFrame(type);
+  }
 }

@@ -18,33 +18,45 @@ export interface PendingQueue {
 }
 
 export function createPendingQueue(): PendingQueue {
-  let items: Pending[] = [];
-  let head = 0;
+  return new Queue();
+}
 
-  // Fields and no accessors: V8 keeps objects with accessors of their own in slow mode.
-  const queue: { -readonly [Key in keyof PendingQueue]: PendingQueue[Key] } = {
-    length: 0,
-    push(pending) {
-      items.push(pending);
-      queue.length++;
-    },
-    first: () => items[head],
-    last: () => (items.length > head ? items[items.length - 1] : undefined),
-    shift() {
-      const first = items[head];
-      if (first === undefined) return undefined;
-      queue.length--;
-      head++;
-      if (head === items.length) {
-        items.length = 0;
-        head = 0;
-      } else if (head > 64 && head * 2 > items.length) {
-        items = items.slice(head);
-        head = 0;
-      }
-      return first;
-    },
-    at: (index) => items[head + index],
-  };
-  return queue;
+/** A class, because every link of every peer has one: functions are shared, and memory is the fields. */
+class Queue implements PendingQueue {
+  #items: Pending[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(pending: Pending): void {
+    this.#items.push(pending);
+  }
+
+  first(): Pending | undefined {
+    return this.#items[this.#head];
+  }
+
+  last(): Pending | undefined {
+    return this.length > 0 ? this.#items[this.#items.length - 1] : undefined;
+  }
+
+  shift(): Pending | undefined {
+    const first = this.#items[this.#head];
+    if (first === undefined) return undefined;
+    this.#head++;
+    if (this.#head === this.#items.length) {
+      this.#items.length = 0;
+      this.#head = 0;
+    } else if (this.#head > 64 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return first;
+  }
+
+  at(index: number): Pending | undefined {
+    return this.#items[this.#head + index];
+  }
 }

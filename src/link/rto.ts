@@ -20,26 +20,33 @@ export function createRtoEstimator(
     minimumMs: limits.link.minimumRtoMs,
   },
 ): RtoEstimator {
-  let variation = 0;
+  return new Estimator(initialMs, minimumMs);
+}
 
-  // Fields and no accessors: V8 keeps objects with accessors of their own in slow mode.
-  const estimator: { -readonly [Key in keyof RtoEstimator]: RtoEstimator[Key] } = {
-    rttMs: undefined,
-    rtoMs: initialMs,
-    sample(rttMs) {
-      const r = Math.max(0, rttMs);
-      let smoothed = estimator.rttMs;
-      if (smoothed === undefined) {
-        smoothed = r;
-        variation = r / 2;
-      } else {
-        variation = (1 - beta) * variation + beta * Math.abs(smoothed - r);
-        smoothed = (1 - alpha) * smoothed + alpha * r;
-      }
-      estimator.rttMs = smoothed;
-      const computed = Math.ceil(smoothed + Math.max(1, 4 * variation));
-      estimator.rtoMs = Math.min(limits.link.maximumRtoMs, Math.max(minimumMs, computed));
-    },
-  };
-  return estimator;
+/** A class, because every link of every peer has one: functions are shared, and memory is the fields. */
+class Estimator implements RtoEstimator {
+  rttMs: number | undefined = undefined;
+  rtoMs: number;
+  readonly #minimumMs: number;
+  #variation = 0;
+
+  constructor(initialMs: number, minimumMs: number) {
+    this.rtoMs = initialMs;
+    this.#minimumMs = minimumMs;
+  }
+
+  sample(rttMs: number): void {
+    const r = Math.max(0, rttMs);
+    let smoothed = this.rttMs;
+    if (smoothed === undefined) {
+      smoothed = r;
+      this.#variation = r / 2;
+    } else {
+      this.#variation = (1 - beta) * this.#variation + beta * Math.abs(smoothed - r);
+      smoothed = (1 - alpha) * smoothed + alpha * r;
+    }
+    this.rttMs = smoothed;
+    const computed = Math.ceil(smoothed + Math.max(1, 4 * this.#variation));
+    this.rtoMs = Math.min(limits.link.maximumRtoMs, Math.max(this.#minimumMs, computed));
+  }
 }

@@ -4,22 +4,33 @@ export interface RateLimit {
   take(nowMs: number): boolean;
 }
 
-export function createRateLimit(options: {
+export function createRateLimit(rate: {
   readonly perSecond: number;
   readonly burst: number;
 }): RateLimit {
-  const { perSecond, burst } = options;
-  let tokens = burst;
-  let filledMs = -Infinity;
-  return {
-    take(nowMs) {
-      if (tokens < burst) {
-        tokens = Math.min(burst, tokens + ((nowMs - filledMs) * perSecond) / 1000);
-      }
-      filledMs = nowMs;
-      if (tokens < 1) return false;
-      tokens--;
-      return true;
-    },
-  };
+  return new TokenBucket(rate);
+}
+
+/** A class, because every link of every peer has one: functions are shared, and memory is the fields. */
+class TokenBucket implements RateLimit {
+  readonly #rate: { readonly perSecond: number; readonly burst: number };
+  #tokens: number;
+  #filledMs = -Infinity;
+
+  constructor(rate: { readonly perSecond: number; readonly burst: number }) {
+    this.#rate = rate;
+    this.#tokens = rate.burst;
+  }
+
+  take(nowMs: number): boolean {
+    const { perSecond, burst } = this.#rate;
+    if (this.#tokens < burst) {
+      const filled = ((nowMs - this.#filledMs) * perSecond) / 1000;
+      this.#tokens = Math.min(burst, this.#tokens + filled);
+    }
+    this.#filledMs = nowMs;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
 }

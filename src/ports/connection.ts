@@ -30,7 +30,7 @@ export interface SecureConnection {
    * Largest payload of one datagram (bytes) on DTLS; then every `send` and every `data` is one whole
    * datagram, which may be lost, repeated or overtaken. Absent on a stream.
    */
-  readonly datagramBytes?: number;
+  readonly datagramBytes?: number | undefined;
   /** Round trip of the STUN check that found the path (ms), where there was one. */
   readonly stunRttMs?: number;
   /** Bytes handed to `send` and not yet taken by the network. */

@@ -149,11 +149,18 @@ function sending(
   connection: SecureConnection,
   transform: (frame: Uint8Array, send: (frame: Uint8Array) => void) => void,
 ): SecureConnection {
+  const { role, local, remote, peerChain, datagramBytes } = connection;
   return {
-    ...connection,
+    role,
+    local,
+    remote,
+    peerChain,
+    datagramBytes,
     get bufferedBytes() {
       return connection.bufferedBytes;
     },
+    setHandler: (handler) => connection.setHandler(handler),
+    close: (reason) => connection.close(reason),
     send: (bytes) => transform(bytes, (frame) => connection.send(frame)),
   };
 }

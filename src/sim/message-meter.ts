@@ -74,8 +74,9 @@ export function createMessageMeter(): MessageMeter {
 
   /** How often the node is in the Via List; entries that name no node end the search. */
   function visitsOf(bytes: Uint8Array, at: number, length: number, to: NodeId): number {
+    // A copy: the bytes of an id may be a view of a larger buffer, which would be kept as a whole.
     let id = idsAsBytes.get(to);
-    if (id === undefined) idsAsBytes.set(to, (id = idBytes(to)));
+    if (id === undefined) idsAsBytes.set(to, (id = idBytes(to).slice()));
     let visits = 0;
     for (let i = at; i + nodeEntryBytes <= at + length; i += nodeEntryBytes) {
       if (bytes[i] !== nodeEntryType) break;

@@ -64,7 +64,8 @@ interface End {
   readonly node: NetworkNode;
   readonly run: number;
   handler: ConnectionHandler | undefined;
-  early: Uint8Array[];
+  /** What came before there was a handler. */
+  early: Uint8Array[] | undefined;
   /** Nothing arrives before. */
   lastArrivalMs: number;
   /** Bytes towards this end were lost, so nothing that follows them can be delivered either. */
@@ -139,55 +140,18 @@ export function createSimulatedNetwork(
     local: TransportAddress,
     remote: TransportAddress,
   ): SecureConnection {
-    const own = pair.ends[side];
-    const other = pair.ends[side === 0 ? 1 : 0];
-    return {
-      role: side === 0 ? 'client' : 'server',
-      local,
-      remote,
-      peerChain: other.node.chain,
-      ...(pair.faults === undefined ? {} : { datagramBytes }),
-      bufferedBytes: 0,
-      setHandler(handler) {
-        own.handler = handler;
-        const { early, endReason } = own;
-        if (early.length === 0 && endReason === undefined) return;
-        own.early = [];
-        own.node.host.later(0, () => {
-          for (const bytes of early)
-            if (!own.closed || endReason !== undefined) handler.data(bytes);
-          if (endReason !== undefined) handler.closed(endReason);
-        });
-      },
-      send(bytes) {
-        if (own.closed) return;
-        meter.measure(bytes, other.node.nodeId);
-        deliver(pair, own, other, () => {
-          if (other.closed) return;
-          const { nowMs } = world;
-          world.record(nowMs * 1000, own.node.host.index, other.node.host.index, bytes.length);
-          if (other.handler === undefined) other.early.push(bytes);
-          else other.handler.data(bytes);
-        });
-      },
-      close(reason) {
-        if (own.closed) return;
-        own.closed = true;
-        own.node.host.later(0, () => end(own, reason));
-        if (other.closed) forget(pair);
-        // A close_notify that is lost leaves the other side waiting, until it asks in vain.
-        deliver(pair, own, other, () => {
-          end(other, 'closed by the other side');
-          forget(pair);
-        });
-      },
-    };
+    return new SimulatedConnection(wire, pair, side, { local, remote });
   }
 
-  function deliver(pair: Pair, from: End, to: End, work: () => void): void {
-    if (pair.faults === undefined) deliverInOrder(pair, from, to, work);
-    else deliverDatagram(pair.faults, from, to, work);
-  }
+  const wire: Wire = {
+    world,
+    meter,
+    deliver(pair, from, to, work) {
+      if (pair.faults === undefined) deliverInOrder(pair, from, to, work);
+      else deliverDatagram(pair.faults, from, to, work);
+    },
+    forget,
+  };
 
   /** Never, once or twice, each after a latency of its own. */
   function deliverDatagram(faults: DatagramFaults, from: End, to: End, work: () => void): void {
@@ -217,13 +181,6 @@ export function createSimulatedNetwork(
     world.after(atMs - world.nowMs, () => {
       if (to.run === host.run) host.enter(work);
     });
-  }
-
-  function end(side: End, reason: string): void {
-    if (side.endReason !== undefined) return;
-    side.endReason = reason;
-    side.closed = true;
-    side.handler?.closed(reason);
   }
 
   function reset(side: End, afterMs: number): void {
@@ -322,12 +279,111 @@ export function createSimulatedNetwork(
   };
 }
 
+/** What a connection needs of the network. */
+interface Wire {
+  readonly world: World;
+  readonly meter: MessageMeter;
+  deliver(pair: Pair, from: End, to: End, work: () => void): void;
+  forget(pair: Pair): void;
+}
+
+/** A class, because a large ring has a million of them: functions are shared, and memory is the fields. */
+class SimulatedConnection implements SecureConnection {
+  readonly role: 'client' | 'server';
+  readonly local: TransportAddress;
+  readonly remote: TransportAddress;
+  readonly bufferedBytes = 0;
+  readonly #wire: Wire;
+  readonly #pair: Pair;
+  readonly #side: 0 | 1;
+
+  constructor(
+    wire: Wire,
+    pair: Pair,
+    side: 0 | 1,
+    addresses: { readonly local: TransportAddress; readonly remote: TransportAddress },
+  ) {
+    this.#wire = wire;
+    this.#pair = pair;
+    this.#side = side;
+    this.role = side === 0 ? 'client' : 'server';
+    this.local = addresses.local;
+    this.remote = addresses.remote;
+  }
+
+  get peerChain(): readonly Certificate[] {
+    return this.#other.node.chain;
+  }
+
+  get datagramBytes(): number | undefined {
+    return this.#pair.faults === undefined ? undefined : datagramBytes;
+  }
+
+  get #own(): End {
+    return this.#pair.ends[this.#side];
+  }
+
+  get #other(): End {
+    return this.#pair.ends[this.#side === 0 ? 1 : 0];
+  }
+
+  setHandler(handler: ConnectionHandler): void {
+    const own = this.#own;
+    own.handler = handler;
+    const { early = [], endReason } = own;
+    if (early.length === 0 && endReason === undefined) return;
+    own.early = undefined;
+    own.node.host.later(0, () => {
+      for (const bytes of early) {
+        if (!own.closed || endReason !== undefined) handler.data(bytes);
+      }
+      if (endReason !== undefined) handler.closed(endReason);
+    });
+  }
+
+  send(bytes: Uint8Array): void {
+    const own = this.#own;
+    if (own.closed) return;
+    const other = this.#other;
+    const { world, meter } = this.#wire;
+    meter.measure(bytes, other.node.nodeId);
+    this.#wire.deliver(this.#pair, own, other, () => {
+      if (other.closed) return;
+      const { nowMs } = world;
+      world.record(nowMs * 1000, own.node.host.index, other.node.host.index, bytes.length);
+      if (other.handler === undefined) (other.early ??= []).push(bytes);
+      else other.handler.data(bytes);
+    });
+  }
+
+  close(reason: string): void {
+    const own = this.#own;
+    if (own.closed) return;
+    const other = this.#other;
+    own.closed = true;
+    own.node.host.later(0, () => end(own, reason));
+    if (other.closed) this.#wire.forget(this.#pair);
+    // A close_notify that is lost leaves the other side waiting, until it asks in vain.
+    this.#wire.deliver(this.#pair, own, other, () => {
+      end(other, 'closed by the other side');
+      this.#wire.forget(this.#pair);
+    });
+  }
+}
+
+function end(side: End, reason: string): void {
+  if (side.endReason !== undefined) return;
+  side.endReason = reason;
+  side.closed = true;
+  side.handler?.closed(reason);
+}
+
 function newEnd(node: NetworkNode): End {
   return {
     node,
     run: node.host.run,
     handler: undefined,
-    early: [],
+    early: undefined,
     lastArrivalMs: 0,
     cut: false,
     closed: false,

@@ -12,15 +12,22 @@ import { encodeToBytes } from '../wire/codec.ts';
 import { chordUpdate } from '../wire/reload/chord.ts';
 import type { SimulatedNetwork } from './network.ts';
 import type { SimulatedPeer } from './peer.ts';
+import type { World } from './world.ts';
 
 const { neighborsPerSide } = limits.topology;
 
-/** Starts all these peers as members of one ring; `doors`: where each looks for others later. */
+/** Between the beginnings of two members: all at once would have a million messages under way. */
+const beginGapMs = 0.2;
+
+/**
+ * Starts all these peers as members of one ring, one after the other; `doors`: where each looks for
+ * others later. Returns when the last one begins, in milliseconds from now.
+ */
 export function preform(
   peers: readonly SimulatedPeer[],
-  network: SimulatedNetwork,
+  { network, world }: { readonly network: SimulatedNetwork; readonly world: World },
   doors: readonly TransportAddress[],
-): void {
+): number {
   const byId = new Map(peers.map((peer) => [peer.nodeId, peer]));
   const ids = [...byId.keys()].sort();
   const tables = new Map<NodeId, Neighbors>();
@@ -49,10 +56,13 @@ export function preform(
       byId.get(other)?.topology.handleUpdate(peer.nodeId, body);
     }
   }
-  for (const peer of peers) {
-    peer.topology.join(true);
-    peer.begin(doors.filter((door) => door !== peer.address));
-  }
+  peers.forEach((peer, i) => {
+    world.after(i * beginGapMs, () => {
+      peer.topology.join(true);
+      peer.begin(doors.filter((door) => door !== peer.address));
+    });
+  });
+  return peers.length * beginGapMs;
 
   function tablesOf(id: NodeId): Neighbors {
     return tables.get(id) ?? { predecessors: [], successors: [] };

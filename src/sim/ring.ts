@@ -46,8 +46,9 @@ export interface SimulatedRing {
   /**
    * Starts all peers: the first `preformed` as members of one ring at once, the others by the join
    * protocol, one every `everyMs`. Without any preformed the first peer is the first of the overlay.
+   * Returns how long that takes (ms).
    */
-  startAll(everyMs: number, preformed?: number): void;
+  startAll(everyMs: number, preformed?: number): number;
   /** Peers that were started and are dead, the first to die first. */
   dead(): SimulatedPeer[];
   /** Starts a dead peer again; with others alive it joins them. */
@@ -109,12 +110,14 @@ export function createSimulatedRing(world: World, options: RingOptions): Simulat
     throw new Error('nobody is alive');
   }
 
-  function startAll(everyMs: number, preformed = 0): void {
-    if (preformed > 0) preform(peers.slice(0, preformed), network, doorsFor(preformed));
+  function startAll(everyMs: number, preformed = 0): number {
+    const members = peers.slice(0, preformed);
+    const sinceMs = preformed > 0 ? preform(members, { network, world }, doorsFor(preformed)) : 0;
     peers.slice(preformed).forEach((peer, i) => {
       const index = preformed + i;
-      world.after(i * everyMs, () => peer.start(index === 0 ? 'first' : doorsFor(index)));
+      world.after(sinceMs + i * everyMs, () => peer.start(index === 0 ? 'first' : doorsFor(index)));
     });
+    return sinceMs + (peers.length - preformed) * everyMs;
   }
 
   const records = createRecords({ world, authority, anyLiving });

@@ -182,9 +182,9 @@ function report(
 function form(ring: SimulatedRing, progress: (line: string) => void): number {
   const { world, peers } = ring;
   const joining = Math.min(peers.length, Math.max(leastJoining, Math.ceil(peers.length / 20)));
-  ring.startAll(joinGapMs, peers.length - joining);
+  const startingMs = ring.startAll(joinGapMs, peers.length - joining);
   progress(`${peers.length - joining} peers are a ring, ${joining} join`);
-  world.run(joinGapMs * joining);
+  world.run(startingMs);
   progress('all have started');
   const startedMs = world.nowMs;
   world.runUntil(() => checkRing(ring) === undefined, joinLimitMs, 500);

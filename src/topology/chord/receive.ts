@@ -35,9 +35,10 @@ export function rememberLists(peer: Peer, lists: Neighbors, self: NodeId): reado
     ...peer.predecessors.filter((id) => passedOver(id, peer.id, lists.predecessors, true)),
   ];
   peer.namesUs = lists.predecessors.includes(self) || lists.successors.includes(self);
-  peer.predecessors = lists.predecessors.filter((id) => id !== self);
+  // Copies have no room for more: every peer keeps these of every other one it is linked with.
+  peer.predecessors = lists.predecessors.filter((id) => id !== self).slice();
   // Ourselves stay in: routing wants to know whether the peer takes us for its successor.
-  peer.successors = lists.successors;
+  peer.successors = lists.successors.slice();
   return gone;
 }
 
