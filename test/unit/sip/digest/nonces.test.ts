@@ -126,3 +126,41 @@ test('a key that comes while running signs from then on; one that goes verifies 
   keys.pop();
   assert.equal(nonces.check(use(unused, '00000001')), 'foreign');
 });
+
+test('what a full memory of one nonce lets go of is covered by the window', () => {
+  const nonces = world().make();
+  const nonce = nonces.create();
+  const count = (i: number): string => i.toString(16).padStart(8, '0');
+  for (let i = 1; i <= 64; i++) {
+    assert.equal(nonces.check(use(nonce, count(i), digits(i))), 'fresh', String(i));
+  }
+  assert.equal(nonces.check(use(nonce, count(65), digits(65))), 'fresh');
+  for (let i = 34; i <= 65; i++) {
+    assert.equal(nonces.check(use(nonce, count(i), digits(i))), 'replayed', String(i));
+  }
+  assert.equal(nonces.check(use(nonce, count(33), digits(999))), 'replayed', 'too far behind');
+  assert.equal(nonces.check(use(nonce, count(34), digits(999))), 'fresh', 'just within');
+  for (let i = 66; i <= 400; i++) {
+    assert.equal(nonces.check(use(nonce, count(i), digits(i))), 'fresh', String(i));
+  }
+});
+
+test('a nonce holds its time, chance and proof, and counts from when it was made', () => {
+  const { clock, make } = world(300);
+  const nonces = make();
+  const nonce = nonces.create();
+  assert.equal(nonce.length, 48);
+  assert.equal(nonce.slice(0, 8), Math.floor(clock.nowMs / 1000).toString(16));
+  clock.nowMs -= 300_000;
+  assert.equal(nonces.check(use(nonce, '00000001')), 'fresh', 'a clock may be set back');
+  clock.nowMs -= 1_000;
+  assert.equal(nonces.check(use(nonce, '00000002')), 'stale');
+});
+
+test('counts that are no numbers count as none', () => {
+  const nonces = world().make();
+  const nonce = nonces.create();
+  assert.equal(nonces.check(use(nonce, 'xyz')), 'fresh');
+  assert.equal(nonces.check(use(nonce, undefined)), 'replayed');
+  assert.equal(nonces.check(use(nonce, '00000000')), 'replayed');
+});

@@ -332,3 +332,16 @@ test('equal weights are drawn evenly, zero weights rarely, and order among prior
   assert.ok(zeroFirst > 400 && zeroFirst < 600, String(zeroFirst));
   assert.equal(orderSrv([], random).length, 0);
 });
+
+test('records of equal weight come in every order', () => {
+  const orders = new Set<string>();
+  const records = ['a', 'b', 'c'].map((name) => srv(name, 1, 10));
+  for (let i = 0; i < 200; i++) {
+    orders.add(
+      orderSrv(records, random)
+        .map(({ target }) => target)
+        .join(''),
+    );
+  }
+  assert.equal(orders.size, 6);
+});

@@ -74,6 +74,8 @@ test('what is no IPv6 address is refused', () => {
     ],
     ...['1:2:3:4::5:6:7:8', '::00001', '1::2:', ':1::2'],
     `::${'0'.repeat(60)}`,
+    '1:2:3:4:5:6:7:8::1::2',
+    '1:2:3:4:5:6:7:8::',
   ]) {
     assert.equal(parseIpv6(bad), undefined, bad);
   }

@@ -308,3 +308,58 @@ test('[S3261-10.3-18] the overlay is asked for first and changed contents only, 
   assert.equal(phone.waiting, 0);
   assert.equal(rig.location.bindings(aor)[0]?.q, 300);
 });
+
+test('[S3261-10.2.1.2-01] q is told as it was given, without needless zeros', () => {
+  const rig = createRig();
+  const phone = rig.phone('192.0.2.10');
+  const table: readonly (readonly [string, string])[] = [
+    ['0.125', ';q=0.125'],
+    ['0.12', ';q=0.12'],
+    ['0.1', ';q=0.1'],
+    ['0.100', ';q=0.1'],
+    ['0', ';q=0.0'],
+    ['1.0', ''],
+  ];
+  for (const [given, told] of table) {
+    const answer = register(phone, 'alice', { contacts: [`<sip:a@192.0.2.10>;q=${given}`] });
+    assert.deepEqual(contacts(answer), [`<sip:a@192.0.2.10>${told};expires=3600`], given);
+  }
+});
+
+test('REGISTERs behind one that waits for the overlay are bounded, and so is the wait', () => {
+  const rig = createRig(({ settings }) => ({
+    admission: { admit: () => undefined },
+    settings: { ...settings, auth: { ...settings.auth, challengeRegistrations: false } },
+  }));
+  const phone = rig.phone('192.0.2.10');
+  const send = (cseq: number): void =>
+    phone.send(
+      message(phone, {
+        method: 'REGISTER',
+        uri: `sip:${domain}`,
+        from: `<sip:${aor}>;tag=r`,
+        to: `<sip:${aor}>`,
+        callId: 'one',
+        cseq,
+        headers: ['Contact: <sip:alice@192.0.2.10>'],
+      }),
+    );
+  for (let cseq = 1; cseq <= 17; cseq++) send(cseq);
+  assert.equal(phone.waiting, 0);
+  assert.equal(rig.server.snapshot().registersWaiting, 1);
+  send(18);
+  assert.equal(phone.response(503).header('Retry-After'), '5');
+  rig.clock.advance(1_999);
+  assert.equal(phone.waiting, 0);
+  rig.clock.advance(1);
+  for (let cseq = 1; cseq <= 17; cseq++) phone.response(200);
+  assert.equal(rig.trace.count('sip_registration_admission_timeouts_total'), 1);
+  assert.equal(rig.server.snapshot().registersWaiting, 0);
+});
+
+test('a table that is full refuses a new address', () => {
+  const rig = createRig();
+  rig.location.apply = () => false;
+  const answer = register(rig.phone('192.0.2.10'), 'alice');
+  assert.deepEqual([answer.status, answer.reason], [503, 'Too Many Bindings']);
+});

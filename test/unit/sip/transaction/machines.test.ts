@@ -60,7 +60,7 @@ test('the state of a client transaction is told', () => {
     const { transaction } = startClient(world, flow, method);
     const read = () => [transaction.pending, transaction.proceeding];
     assert.deepEqual(read(), [true, false]);
-    world.receive(flow, createResponse(transaction.request, 100));
+    world.receive(flow, createResponse(transaction.request, 199, undefined, { toTag: 'a' }));
     assert.deepEqual(read(), [true, true]);
     world.receive(flow, createResponse(transaction.request, 200, undefined, { toTag: 'b' }));
     assert.deepEqual(read(), [false, false]);
