@@ -1,4 +1,4 @@
-import { constantTimeEqual, hmacSha256 } from '../../base/hash.ts';
+import { constantTimeEqual, hmacSha256Hex } from '../../base/hash.ts';
 import { limits } from '../../base/limits.ts';
 import { hexDecode, hexEncode, latin1Decode, latin1Encode } from '../../base/text.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -15,7 +15,8 @@ interface NonceUse {
 
 const timeBytes = 4;
 const randomBytes = 8;
-const macBytes = 12;
+/** 96 bits. */
+const macDigits = 24;
 const plainBytes = timeBytes + randomBytes;
 
 /**
@@ -47,7 +48,7 @@ export function createNonces(deps: {
     const seconds = nowS();
     for (let i = 0; i < timeBytes; i++) plain[i] = (seconds / 2 ** (24 - 8 * i)) & 0xff;
     plain.set(random.bytes(randomBytes), timeBytes);
-    return hexEncode(plain) + hexEncode(macOf(keys[0] as Uint8Array, plain));
+    return hexEncode(plain) + macOf(keys[0] as Uint8Array, plain);
   }
 
   function check(credentials: DigestCredentials): NonceVerdict {
@@ -65,12 +66,13 @@ export function createNonces(deps: {
 
   /** Seconds when the nonce was made; `undefined` when it is not ours. */
   function creationTimeS(nonce: string): number | undefined {
-    if (nonce.length !== 2 * (plainBytes + macBytes)) return undefined;
-    const bytes = hexDecode(nonce);
-    if (bytes === undefined) return undefined;
-    const plain = bytes.subarray(0, plainBytes);
-    const mac = bytes.subarray(plainBytes);
-    if (!keys.some((key) => constantTimeEqual(macOf(key, plain), mac))) return undefined;
+    if (nonce.length !== 2 * plainBytes + macDigits) return undefined;
+    const plain = hexDecode(nonce.slice(0, 2 * plainBytes));
+    if (plain === undefined) return undefined;
+    const mac = latin1Encode(nonce.slice(2 * plainBytes));
+    if (!keys.some((key) => constantTimeEqual(latin1Encode(macOf(key, plain)), mac))) {
+      return undefined;
+    }
     let seconds = 0;
     for (let i = 0; i < timeBytes; i++) seconds = seconds * 256 + (plain[i] ?? 0);
     return seconds;
@@ -92,8 +94,8 @@ export function createNonces(deps: {
   return { create, check };
 }
 
-function macOf(key: Uint8Array, plain: Uint8Array): Uint8Array {
-  return hmacSha256(key, plain).subarray(0, macBytes);
+function macOf(key: Uint8Array, plain: Uint8Array): string {
+  return hmacSha256Hex(key, plain).slice(0, macDigits);
 }
 
 function countOf(nc: string | undefined): number {

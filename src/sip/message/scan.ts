@@ -75,7 +75,8 @@ export function unquote(quoted: string): string {
 
 /** As a quoted string, with quotes and escapes. */
 export function quote(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+  const isPlain = !text.includes('"') && !text.includes('\\');
+  return `"${isPlain ? text : text.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** Where {@link nextParam} found the parts of a parameter; overwritten by the next call. */

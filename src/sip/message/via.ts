@@ -124,10 +124,7 @@ export function completeVia(via: Via, address: string, port: number): Via {
   const isKnown = via.received === address;
   const isDirect = via.rport === undefined && canonicalAddress(via.host) === address;
   if (!fillsRport && (isKnown || isDirect)) return via;
-  let raw = via.raw;
-  if (fillsRport) {
-    raw = raw.replace(/;\s*rport\s*(?:=\s*)?(?=;|$)/i, `;rport=${String(port)}`);
-  }
+  let raw = fillsRport ? withRport(via.raw, port) : via.raw;
   if (!isKnown) {
     if (via.received !== undefined) {
       raw = raw.replace(/;\s*received\s*(?:=[^;]*)?(?=;|$)/i, '');
@@ -141,4 +138,14 @@ export function completeVia(via: Via, address: string, port: number): Via {
   complete.received = address;
   complete.rport = fillsRport ? port : via.rport;
   return complete;
+}
+
+/** Phones write the bare parameter as below; everything else that the grammar allows takes longer. */
+function withRport(raw: string, port: number): string {
+  const at = raw.indexOf(';rport');
+  const end = at + 6;
+  if (at >= 0 && (end === raw.length || raw.charCodeAt(end) === 0x3b)) {
+    return `${raw.slice(0, end)}=${String(port)}${raw.slice(end)}`;
+  }
+  return raw.replace(/;\s*rport\s*(?:=\s*)?(?=;|$)/i, `;rport=${String(port)}`);
 }
