@@ -37,7 +37,7 @@ const leftOut = new Set(['test/sim/scenarios.test.ts']);
 /** The first process runs tests of about this many milliseconds, each further one twice as many. */
 const firstBatchMs = 1_000;
 /** A mutant is asked about until tests of this many milliseconds have not noticed it. */
-const enoughMs = 6_000;
+const enoughMs = 8_000;
 /** Tests that use more than this and so many times their usual time are taken to be without end. */
 const graceMs = 2_000;
 const slowdown = 4;
@@ -88,8 +88,13 @@ export async function createJudge(
       .sort((a, b) => (1 + likely(b)) / b.usedMs - (1 + likely(a)) / a.usedMs);
     // Files of one process share its start, which is most of what a quick one takes.
     const startMs = Math.min(...found.map(({ usedMs }) => usedMs));
-    let sumMs = 0;
-    return found.filter(({ usedMs }, i) => i === 0 || (sumMs += usedMs - startMs) <= enoughMs);
+    let leftMs = enoughMs;
+    return found.filter(({ usedMs }, i) => {
+      const ownMs = usedMs - startMs;
+      if (i > 0 && ownMs > leftMs) return false;
+      leftMs -= ownMs;
+      return true;
+    });
   }
 
   return {

@@ -40,10 +40,17 @@ test('[R6940-7.4.1.1-04] a late refusal of one Kind leaves the others as they we
 
 test('more unknown Kinds than an error can list', () => {
   const world = createWorld();
-  const kinds = Array.from({ length: 64 }, (_, i) => ({ kind: 0xf0000100 + i, values: [] }));
-  const outcome = store(world, kinds);
-  assert.ok(!outcome.ok);
-  assert.equal(decodeExact(unknownKinds, outcome.error.info).length, 63);
+  for (const [count, listed] of [
+    [1, 1],
+    [63, 63],
+    [64, 63],
+  ] as const) {
+    const kinds = Array.from({ length: count }, (_, i) => ({ kind: 0xf0000100 + i, values: [] }));
+    const outcome = store(world, kinds);
+    assert.equal(codeOf(outcome), errorCodes.unknownKind);
+    assert.ok(!outcome.ok);
+    assert.equal(decodeExact(unknownKinds, outcome.error.info).length, listed);
+  }
 });
 
 test('a flood of appends with one storage_time is refused at a cost linear in its size', () => {
@@ -124,9 +131,43 @@ test('bounds of this peer: array length, key length, values of one Store', () =>
   accepted(storeOne(world, { kind: arrayKind, index: limits.storage.arrayLength - 1 }));
   const key = new Uint8Array(limits.storage.dictionaryKeyBytes + 1);
   assert.equal(codeOf(storeOne(world, { kind: dictionaryKind, key })), errorCodes.dataTooLarge);
-  const value = signed(world, { kind: arrayKind });
-  const values = new Array(limits.storage.valuesPerStore + 1).fill(value);
-  assert.equal(codeOf(store(world, [{ kind: arrayKind, values }])), errorCodes.dataTooLarge);
+  const longest = new Uint8Array(limits.storage.dictionaryKeyBytes);
+  assert.equal(
+    codeOf(storeOne(world, { kind: dictionaryKind, key: longest })),
+    errorCodes.forbidden,
+  );
+});
+
+test('the values of one Store are bounded, over all its Kinds', () => {
+  const world = createWorld();
+  const kinds = [0xf000_0011, 0xf000_0012];
+  for (const kind of kinds) {
+    world.kinds.register({
+      kind,
+      name: `LONG-${kind}`,
+      dataModel: 'ARRAY',
+      accessControl: 'USER-MATCH',
+      maxCount: 5000,
+      maxSizeBytes: 100,
+    });
+  }
+  const [first, second] = kinds as [number, number];
+  const value = signed(world, { kind: first });
+  const storeOf = (inFirst: number, inSecond: number) =>
+    store(world, [
+      { kind: first, values: new Array<typeof value>(inFirst).fill(value) },
+      { kind: second, values: new Array<typeof value>(inSecond).fill(value) },
+    ]);
+  const most = limits.storage.valuesPerStore;
+  const before = world.verifications();
+  for (const [inFirst, inSecond] of [
+    [most + 1, 0],
+    [most - 4, 5],
+  ] as const) {
+    assert.equal(codeOf(storeOf(inFirst, inSecond)), errorCodes.dataTooLarge);
+  }
+  assert.equal(world.verifications(), before);
+  assert.equal(codeOf(storeOf(most - 5, 5)), errorCodes.forbidden, 'of another Kind');
 });
 
 test('Stores beyond the bound are put off', () => {
@@ -135,11 +176,12 @@ test('Stores beyond the bound are put off', () => {
     { kind: singleKind, values: [signed(world, { kind: singleKind })] },
   ]);
   const outcomes = [];
-  for (let i = 0; i <= limits.storage.storesAtOnce; i++) outcomes.push(startStore(world, request));
+  const most = limits.storage.storesAtOnce;
+  for (let i = 0; i <= most; i++) outcomes.push(startStore(world, request));
   world.clock.advance(0);
   assert.ok(outcomes.every((one) => one.length === 1));
-  assert.equal(codeOf(outcomes.at(-1)![0]!), errorCodes.requestTimeout);
-  assert.ok(outcomes[0]![0]!.ok);
+  assert.equal(codeOf(outcomes[most]![0]!), errorCodes.requestTimeout);
+  assert.ok(outcomes.slice(0, most).every((one) => one[0]!.ok));
   accepted(storeOne(world, { kind: arrayKind }));
 });
 
