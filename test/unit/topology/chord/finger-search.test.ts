@@ -33,6 +33,17 @@ test('[R6940-10.7.4.2-01] the places beyond the neighbors are searched after a c
   assert.deepEqual([...indexes], [1, 2, 3, 4, 5]);
 });
 
+test('a peer that knows its neighbors already when it becomes part of the ring searches at once', () => {
+  const peer = lonePeer(self, { config: slow });
+  peer.meet(...crowd);
+  peer.topology.join(true);
+  peer.advance(500);
+  assert.deepEqual(
+    peer.pings.filter(({ resource }) => resource === fingerStart(self, 1)).map(({ atMs }) => atMs),
+    [500],
+  );
+});
+
 test('who answers from the place is attached to; who lies elsewhere settles the question until the next change', () => {
   const peer = lonePeer(self, { config: slow });
   peer.topology.join(true);

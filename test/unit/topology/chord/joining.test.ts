@@ -271,6 +271,7 @@ test('[R6940-10.5-08] [R6940-10.5-12] the Update that names us as predecessor en
   peer.advance(100_000);
   assert.deepEqual(joins(peer), []);
   assert.equal(retries(peer), 0);
+  assert.deepEqual(new Set(peer.closed), new Set([bootstrap]), 'the way in is not needed any more');
 });
 
 test('the Update may come before the answer to the Join', () => {
