@@ -2,8 +2,8 @@
  * Simulated time: one queue of events ordered by (time, sequence number). Nothing else in a
  * simulation may decide what happens next, so a seed gives the same run on every machine.
  */
-import { createHeap } from '../base/heap.ts';
 import { createPrng, type Prng } from '../base/prng.ts';
+import { createEventQueue, type SimulatedEvent } from './event-queue.ts';
 
 export interface World {
   readonly seed: string;
@@ -23,14 +23,8 @@ export interface World {
   readonly events: number;
 }
 
-interface Event {
-  readonly atMs: number;
-  readonly seq: number;
-  fire: (() => void) | undefined;
-}
-
 export function createWorld(seed: string | number): World {
-  const queue = createHeap<Event>((a, b) => (a.atMs === b.atMs ? a.seq < b.seq : a.atMs < b.atMs));
+  const queue = createEventQueue();
   let nowMs = 0;
   let seq = 0;
   let events = 0;
@@ -40,13 +34,11 @@ export function createWorld(seed: string | number): World {
   function run(forMs: number): void {
     const untilMs = nowMs + forMs;
     for (;;) {
-      const next = queue.peek();
-      if (next === undefined || next.atMs > untilMs) break;
-      queue.pop();
-      if (next.fire === undefined) continue;
+      const next = queue.next(untilMs);
+      if (next === undefined) break;
       nowMs = next.atMs;
       events++;
-      next.fire();
+      next.fire?.();
     }
     nowMs = untilMs;
   }
@@ -61,7 +53,7 @@ export function createWorld(seed: string | number): World {
       return events;
     },
     after(delayMs, fire) {
-      const event: Event = { atMs: nowMs + Math.max(0, delayMs), seq: seq++, fire };
+      const event: SimulatedEvent = { atMs: nowMs + Math.max(0, delayMs), seq: seq++, fire };
       queue.push(event);
       return () => {
         event.fire = undefined;
