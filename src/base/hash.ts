@@ -8,6 +8,7 @@ import {
   timingSafeEqual,
   type KeyObject,
 } from 'node:crypto';
+import { concatBytes } from './bytes.ts';
 
 /** SHA-1 of the bytes: 20 bytes. */
 export function sha1(bytes: Uint8Array): Uint8Array {
@@ -17,6 +18,21 @@ export function sha1(bytes: Uint8Array): Uint8Array {
 /** SHA-256 of the bytes: 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return oneShotHash('sha256', bytes, 'buffer');
+}
+
+const scratch = new Uint8Array(16_384);
+
+/** SHA-256 of the parts one after the other; allocates nothing but the result when they are not long. */
+export function sha256Of(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  if (length > scratch.length) return sha256(concatBytes(parts));
+  let at = 0;
+  for (const part of parts) {
+    scratch.set(part, at);
+    at += part.length;
+  }
+  return sha256(scratch.subarray(0, length));
 }
 
 /** MD5 of latin1 text as 32 lower-case hexadecimal digits (HTTP digest, RFC 8760). */

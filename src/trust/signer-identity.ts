@@ -1,6 +1,5 @@
 /** Naming the certificate and Node-ID behind a signature. RFC 6940 §6.3.4; reading A-11. */
-import { concatBytes } from '../base/bytes.ts';
-import { sha256 } from '../base/hash.ts';
+import { sha256Of } from '../base/hash.ts';
 import { idBytes } from '../base/ids.ts';
 import type { NodeId } from '../base/ids.ts';
 import { hexDecode, hexEncode } from '../base/text.ts';
@@ -67,7 +66,7 @@ export function identityKeysOf(certificate: Certificate): readonly string[] {
 }
 
 function nodeIdKey(certificate: Certificate, nodeId: NodeId): string {
-  return hexEncode(sha256(concatBytes([idBytes(nodeId), certificate.der])));
+  return hexEncode(sha256Of(idBytes(nodeId), certificate.der));
 }
 
 function onlyNodeId(certificate: Certificate): NodeId | undefined {

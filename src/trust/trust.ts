@@ -4,7 +4,7 @@
  */
 import { concatBytes } from '../base/bytes.ts';
 import { createBoundedCache } from '../base/bounded-cache.ts';
-import { sha256 } from '../base/hash.ts';
+import { sha256Of } from '../base/hash.ts';
 import type { NodeId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { failure, success } from '../base/outcome.ts';
@@ -262,7 +262,7 @@ export function messagePayload(message: SignedMessage): Uint8Array {
 
 function verifiedKey(certificate: Certificate, signature: Signature, input: Uint8Array): string {
   const { hash, signature: algorithm, signatureValue } = signature;
-  const both = hexEncode(sha256(concatBytes([input, signatureValue])));
+  const both = hexEncode(sha256Of(input, signatureValue));
   // The length tells where the input ends, so that no byte can move from one to the other.
   return `${certificate.fingerprint}${both} ${signatureValue.length} ${hash} ${algorithm}`;
 }

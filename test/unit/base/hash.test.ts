@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { test } from 'node:test';
-import { hmacSha256, hmacSha256Hex } from '../../../src/base/hash.ts';
+import { hmacSha256, hmacSha256Hex, sha256Of } from '../../../src/base/hash.ts';
 import { hexEncode } from '../../../src/base/text.ts';
 
 test('HMAC-SHA-256 as digits fits the test cases of RFC 4231', () => {
@@ -36,5 +36,13 @@ test('keys and texts of all lengths give what the platform gives, in any order',
       const expected = createHmac('sha256', key).update(text).digest('hex');
       assert.equal(hmacSha256Hex(key, text), expected);
     }
+  }
+});
+
+test('the digest of several parts is that of all of them in a row, short or long', () => {
+  for (const lengths of [[], [0, 3], [700, 20], [16_000, 384], [16_000, 385], [9, 50_000]]) {
+    const parts = lengths.map((length, i) => new Uint8Array(length).fill(i + 1));
+    const expected = createHash('sha256').update(Buffer.concat(parts)).digest('hex');
+    assert.equal(hexEncode(sha256Of(...parts)), expected);
   }
 });
