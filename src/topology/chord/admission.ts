@@ -16,6 +16,7 @@ import { inRange, strictlyBetween } from './ring.ts';
 
 export interface Admission {
   handleJoin(from: NodeId, body: Uint8Array): Outcome<Uint8Array, TopologyError>;
+  /** The link is gone, or another one took its place: what was asked on it may be forgotten there. */
   linkDown(id: NodeId): void;
 }
 
@@ -29,12 +30,17 @@ export interface AdmissionDependencies {
   readonly redirect: (id: NodeId) => void;
 }
 
+/** The copying of a range to the node that is being admitted. */
+interface Transfer {
+  readonly id: NodeId;
+}
+
 const answer = encodeToBytes(joinAns, { overlaySpecificData: emptyBytes });
 
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
   const { host, peers } = dependencies;
   const waiting = new Set<NodeId>();
-  let current: NodeId | undefined;
+  let current: Transfer | undefined;
   const admitted = host.trace.counter('chord_joins_admitted_total');
 
   function handleJoin(from: NodeId, body: Uint8Array): Outcome<Uint8Array, TopologyError> {
@@ -46,7 +52,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     if (!host.isLinked(from)) return refuse(errorCodes.forbidden, 'Join needs a direct link');
     if (!dependencies.inRing()) return refuse(errorCodes.notFound, 'not joined myself');
     if (!isOurs(from)) return refuse(errorCodes.notFound, 'not responsible for that position');
-    if (current !== from && !waiting.has(from)) {
+    if (current?.id !== from && !waiting.has(from)) {
       if (waiting.size >= limits.topology.admissionsWaiting) {
         return refuse(errorCodes.inProgress, 'too many nodes are joining here');
       }
@@ -75,8 +81,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       dependencies.redirect(id);
       next();
     } else {
-      current = id;
-      transfer(id, true);
+      current = { id };
+      transfer(current, true);
     }
   }
 
@@ -88,12 +94,13 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return found as NodeId;
   }
 
-  function transfer(id: NodeId, mayRetry: boolean): void {
+  function transfer(own: Transfer, mayRetry: boolean): void {
+    const { id } = own;
     const interval = { from: rangeWithout(id), to: id };
     host.copyRange(interval, id, 0, (outcome) => {
-      if (current !== id) return;
+      if (current !== own) return;
       if (!outcome.ok && mayRetry && host.isLinked(id)) {
-        transfer(id, false);
+        transfer(own, false);
         return;
       }
       current = undefined;
@@ -113,7 +120,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     handleJoin,
     linkDown(id) {
       waiting.delete(id);
-      if (current === id) {
+      if (current?.id === id) {
         current = undefined;
         host.clock.after('chord-admit', 0, next);
       }

@@ -317,11 +317,13 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       // A link in place of another one: the other side may have forgotten what we said on the old one.
       if (known) {
         peer.announced = undefined;
+        admission.linkDown(id);
         hearAgain(peer);
       }
       if (known && inRing()) announcer.sendTables(id);
       learner.linkUp(id);
       announcer.payFull(id);
+      if (known) joiner.linkReplaced(id);
       joiner.step();
     },
     linkDown(id) {

@@ -21,6 +21,8 @@ export interface Joiner {
   start(): void;
   /** A link came up or went down, an Update came, an Attach ended. */
   step(): void;
+  /** Another link took the place of the one with that node: what we asked for on it is forgotten. */
+  linkReplaced(id: NodeId): void;
   /** The lists of an Update that just came, as sent (ourselves included), nearest first. */
   updateFrom(from: NodeId, lists: Neighbors): void;
   /** The Join was accepted and data may arrive for our coming range. */
@@ -47,8 +49,8 @@ type Phase =
   | { readonly name: 'attach' }
   /** Linked with the admitting peer, its tables are to come. */
   | { readonly name: 'tables'; readonly admitting: NodeId; asked: number }
-  /** Attaching to the coming neighbors. */
-  | { readonly name: 'neighbors' }
+  /** Attaching to the coming neighbors; `patient`: those that are linked may still say that they are members. */
+  | { readonly name: 'neighbors'; patient: boolean }
   | { readonly name: 'fingers' }
   /** JoinReq sent. */
   | { readonly name: 'join'; readonly admitting: NodeId }
@@ -142,7 +144,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
 
   /** Without the admitting peer's tables: Ping for the successors one by one (RFC 6940 §10.5). */
   function exploreFrom(admitting: NodeId): void {
-    const exploring: Phase = { name: 'neighbors' };
+    const exploring: Phase = { name: 'neighbors', patient: true };
     enterFor(timing.joinTransferWaitMs, exploring, () => retry('neighbors could not be attached'));
     host.pingResource(after(self), admitting, (first) => {
       if (phase !== exploring || !first.ok) return;
@@ -155,6 +157,21 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
     });
   }
 
+  function awaitNeighbors(): void {
+    const waiting: Phase & { patient: boolean } = { name: 'neighbors', patient: true };
+    enterFor(timing.joinTransferWaitMs, waiting, () => retry('neighbors could not be attached'));
+    clock.after('chord-join-silent', timing.joinSilentWaitMs, () => {
+      waiting.patient = false;
+      if (phase === waiting) step();
+    });
+    step();
+  }
+
+  /** Whoever is named, linked and silent joins as well, and would wait for us as long as we for it. */
+  function isComplete(patient: boolean): boolean {
+    return learner.missing(neighborTries).every((id) => !patient && host.isLinked(id));
+  }
+
   function step(): void {
     switch (phase.name) {
       case 'bootstrap':
@@ -163,16 +180,13 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
         return;
       case 'tables':
         if (peers.get(phase.admitting)?.heard === true) {
-          enterFor(timing.joinTransferWaitMs, { name: 'neighbors' }, () =>
-            retry('neighbors could not be attached'),
-          );
-          step();
+          awaitNeighbors();
         }
         return;
       case 'neighbors':
         learner.pursue();
         if (peers.routable().length === 0) return;
-        if (learner.missing(neighborTries).length === 0) fingers();
+        if (isComplete(phase.patient)) fingers();
         return;
       case 'join':
       case 'transfer':
@@ -219,6 +233,11 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
   return {
     start: attachFirst,
     step,
+    linkReplaced(id) {
+      if ((phase.name === 'join' || phase.name === 'transfer') && phase.admitting === id) {
+        sendJoin(id);
+      }
+    },
     updateFrom(from, lists) {
       if ((phase.name !== 'join' && phase.name !== 'transfer') || from !== phase.admitting) return;
       const before = lists.predecessors[0];
@@ -227,10 +246,7 @@ export function createJoiner(dependencies: JoinerDependencies): Joiner {
         dependencies.admitted();
       } else if (before !== undefined && strictlyBetween(self, before, from)) {
         // Somebody else was admitted between us and this peer: that one admits us now.
-        enterFor(timing.joinTransferWaitMs, { name: 'neighbors' }, () =>
-          retry('neighbors could not be attached'),
-        );
-        step();
+        awaitNeighbors();
       }
     },
     get receiving() {

@@ -16,6 +16,8 @@ export const timing = {
   joinRetryMaxMs: 8000,
   /** Time for the admitting peer's Update after the Attach, before its tables are asked for again. */
   joinUpdateWaitMs: 2000,
+  /** Time for coming neighbors that are linked to show that they are members. */
+  joinSilentWaitMs: 4000,
   /** Time for the first fingers; the Join goes out without the rest. */
   joinFingersWaitMs: 1500,
   /** Time for the transfer of the range and the Update that ends it. */

@@ -149,6 +149,25 @@ test('a node that is gone before or during its transfer makes room for the next'
   assert.equal(peer.trace.count('chord_joins_admitted_total'), 1);
 });
 
+test('a Join counts for the link it came over, and for no other in its place', () => {
+  const peer = joining(middle);
+  peer.advance(0);
+  peer.linkUp(middle);
+  peer.copies[0]?.done(copied);
+  assert.equal(peer.topology.snapshot().predecessors[0], before);
+  assert.equal(peer.join(middle), 0);
+  peer.advance(0);
+  assert.equal(transfers(peer).length, 2);
+  peer.linkUp(middle);
+  peer.join(middle);
+  peer.advance(0);
+  assert.equal(transfers(peer).length, 3);
+  peer.copies[1]?.done(copied);
+  assert.equal(peer.topology.snapshot().predecessors[0], before, 'the end of an earlier transfer');
+  peer.copies[2]?.done(copied);
+  assert.equal(peer.topology.snapshot().predecessors[0], middle);
+});
+
 test('a node whose position was taken by another peer meanwhile is told our tables', () => {
   const peer = joining(far, middle);
   peer.advance(0);

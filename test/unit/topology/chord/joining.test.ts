@@ -274,6 +274,43 @@ test('[R6940-10.5-08] [R6940-10.5-12] the Update that names us as predecessor en
   assert.deepEqual(new Set(peer.closed), new Set([bootstrap]), 'the way in is not needed any more');
 });
 
+test('the Join is said again on a link that took the place of the one to the admitting peer', () => {
+  for (const answer of [() => undefined, answerJoin]) {
+    const peer = asking();
+    answer(peer);
+    peer.linkUp(next);
+    assert.deepEqual(joins(peer), [admitting]);
+    peer.linkUp(admitting);
+    assert.deepEqual(joins(peer), [admitting, admitting]);
+    peer.requests.filter(({ code }) => code === messageCodes.joinReq)[1]?.done(accepted);
+    peer.update(admitting, [self, before], [next]);
+    assert.equal(peer.topology.state, 'joined');
+    assert.equal(retries(peer), 0);
+  }
+});
+
+test('who is named and linked but no member keeps a node waiting for 4 s, whoever is not linked longer', () => {
+  const linkedOnly = (...ids: readonly NodeId[]): LonePeer => {
+    const peer = attached();
+    peer.update(admitting, [before], [next]);
+    for (const id of ids) {
+      peer.linkUp(id);
+      peer.attaches
+        .find(({ target }) => target.kind === 'node' && target.nodeId === id)
+        ?.done(success(id));
+    }
+    peer.advance(3999);
+    assert.deepEqual(joins(peer), []);
+    return peer;
+  };
+  const silent = linkedOnly(next, before);
+  silent.advance(1501);
+  assert.deepEqual(joins(silent), [admitting]);
+  const open = linkedOnly(next);
+  open.advance(1501);
+  assert.deepEqual(joins(open), []);
+});
+
 test('the Update may come before the answer to the Join', () => {
   const peer = asking();
   peer.update(admitting, [self, before], [next]);
