@@ -91,8 +91,9 @@ test('what is no link is refused, closed and counted by its reason', () => {
     assert.deepEqual(world.table.add(connection, expected), failure(reason));
     assert.equal(world.refused(reason), before + 1);
     assert.equal(connection.closedFor.length, 1);
-    connection.handler?.data(message(1));
-    connection.handler?.closed('late');
+    assert.ok(connection.handler, 'what still comes goes nowhere');
+    connection.handler.data(message(1));
+    connection.handler.closed('late');
   }
   assert.equal(world.table.size, 0);
   assert.deepEqual(world.events, []);
@@ -139,6 +140,17 @@ test('a newer connection of the same side replaces the older, quietly', () => {
   held.connection.handler?.closed('late');
   assert.deepEqual(world.events, ['up 8', 'up 8']);
   assert.equal(world.table.get(other), later.entry);
+});
+
+test('a silent link that is replaced is silent no more', () => {
+  const world = scene();
+  const held = connect(world, other, 'server');
+  held.entry.link.send(new Uint8Array(10));
+  world.clock.advance(60_000);
+  assert.ok(held.entry.link.suspect);
+  assert.deepEqual(world.events.splice(0), ['up 8', 'suspect 8 true']);
+  connect(world, other, 'server');
+  assert.deepEqual(world.events, ['suspect 8 false', 'up 8']);
 });
 
 test('one neighbor may send so much, the rest is dropped and counted', () => {

@@ -68,6 +68,19 @@ test('[R6940-6.7-08] first fragments of ever new messages fill no memory', () =>
   });
 });
 
+test('a message may come in so many fragments and no more', () => {
+  const most = limits.overlay.fragmentsPerMessage;
+  for (const count of [most, most + 1]) {
+    const { reassembly } = create();
+    const kinds = Array.from({ length: count }, (_, i) => {
+      const last = i === count - 1;
+      return reassembly.add({ key: 'a', offset: i, last, body: Uint8Array.of(i & 255) }).kind;
+    });
+    assert.equal(kinds.at(-1), count === most ? 'complete' : 'refused');
+    assert.ok(kinds.slice(0, -1).every((kind) => kind === 'incomplete'));
+  }
+});
+
 test('a message above the maximum is discarded', () => {
   const { reassembly } = create();
   const far = { key: 'a', offset: 4900, last: true, body: new Uint8Array(101) };

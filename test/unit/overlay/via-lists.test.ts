@@ -173,6 +173,20 @@ test('a full table falls back to full Via Lists', () => {
   assert.equal(via.size, limits.overlay.returnStates);
 });
 
+test('[R6940-6.3.2.2-03] the name of a slot means the same as an opaque id of its two bytes', () => {
+  const { via } = lists('slots');
+  via.linkUp(id('2'));
+  const [, short] = via.forward(message(1n, 23, id('2')));
+  assert.equal(short?.type, 'compressed');
+  assert.deepEqual(via.expand(short), [node(id('2'))]);
+  const bytes = Uint8Array.of(short.id >> 8, short.id & 255);
+  assert.deepEqual(via.expand({ type: 'opaque', id: bytes }), [node(id('2'))]);
+  const other = Uint8Array.of(short.id >> 8, (short.id & 255) ^ 1);
+  assert.equal(via.expand({ type: 'opaque', id: other }), undefined);
+  via.linkDown(id('2'));
+  assert.equal(via.expand(short), undefined);
+});
+
 test('[R6940-4.3-01] full Via Lists keep nothing', () => {
   const { via } = lists('full');
   for (let i = 0; i < 10_000; i++) via.forward(message(BigInt(i), 23, id('2')));
