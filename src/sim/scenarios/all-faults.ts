@@ -1,5 +1,6 @@
 import { crash, heal, oneWay, stall } from '../faults.ts';
 import { lasting, makeLookups } from '../lookups.ts';
+import type { SimulatedPeer } from '../peer.ts';
 import type { SimulatedRing } from '../ring.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -10,7 +11,7 @@ const longestMinutes = 5;
 /** Kinds of faults; each is drawn as often as the others. */
 const faults: readonly ((ring: SimulatedRing) => void)[] = [
   (ring) => crash(ring, ring.anyLiving(), { silently: isHeads(ring), keepsDisk: false }),
-  (ring) => crash(ring, ring.anyLiving(), { silently: isHeads(ring), keepsDisk: true }),
+  (ring) => crashForLong(ring, ring.anyLiving()),
   (ring) => stall(ring, ring.anyLiving(), 500 + ring.world.prng.below(15_000)),
   (ring) => void ring.network.breakOne(ring.anyLiving().host),
   (ring) => void ring.network.delayOne(ring.anyLiving().host, 200 + ring.world.prng.below(3000)),
@@ -50,6 +51,15 @@ export const allFaults: Scenario = {
     return undefined;
   },
 };
+
+/**
+ * It comes back with its disk when others have answered for its range for long. That disk is for restarts
+ * of all; whatever the two other holders are lost with in the meantime is lost with this one.
+ */
+function crashForLong(ring: SimulatedRing, peer: SimulatedPeer): void {
+  crash(ring, peer, { silently: isHeads(ring), keepsDisk: true });
+  ring.losses.lost(peer);
+}
 
 function isHeads(ring: SimulatedRing): boolean {
   return ring.world.prng.below(2) === 0;
