@@ -48,7 +48,7 @@ test('the same after a power cut that nobody is told of', () => {
 });
 
 test('silent crashes and returns with the same Node-ID: no message goes in circles', () => {
-  const options = { peers: 25, seed: '12', lookups: 200, scenario: 'churn', minutes: 1 };
+  const options = { peers: 25, seed: '12', lookups: 400, scenario: 'churn', minutes: 1 };
   const report = runScenario(options);
   assertChecked(report);
   assert.ok(report.hops.max <= 10, `${report.hops.max} hops`);

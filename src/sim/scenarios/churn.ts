@@ -3,13 +3,14 @@ import { makeLookups } from '../lookups.ts';
 import type { Scenario } from './scenario.ts';
 
 const everyMs = 3000;
-/** A dead peer comes back, without its disk, when that many others have died. */
-const cyclesDead = 10;
+/** A dead peer comes back, without its disk, when that many others have died, in small rings a quarter of them. */
+const mostDead = 10;
 
 export const churn: Scenario = {
   summary: 'one join and one crash every 3 s, half of the crashes silent, lookups all the time',
   disturb(ring, { lookups, minutes, progress }) {
     const { world } = ring;
+    const cyclesDead = Math.min(mostDead, Math.ceil(ring.peers.length / 4));
     const cycles = Math.floor((minutes * 60_000) / everyMs);
     for (let i = 0; i < cycles; i++) {
       world.after(i * everyMs, () => {
