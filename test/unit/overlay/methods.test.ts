@@ -158,6 +158,12 @@ test('a ConfigUpdate is handed on by its type, and its judge decides', () => {
     { type: 'config', document },
     { type: 'kind', kindBlocks: [document] },
   ]);
+  const unknown = ask(willing, Uint8Array.of(9, 0, 0, 0, 1, 1));
+  assert.deepEqual(
+    unknown.refusals.map(({ code }) => code),
+    [errorCodes.invalidMessage],
+  );
+  assert.equal(willing.offers.length, 2);
   const strict = methods((done) => done(failure({ code: errorCodes.configTooOld, text: 'old' })));
   assert.deepEqual(ask(strict, config).refusals, [{ code: errorCodes.configTooOld, info: 'old' }]);
 });

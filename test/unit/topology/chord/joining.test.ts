@@ -183,6 +183,31 @@ test('a ring of one has no second successor; a Ping without answer ends in anoth
   assert.equal(retries(silent), 1);
 });
 
+test('a successor whose own successor does not answer is enough for the Join', () => {
+  const peer = attached();
+  peer.advance(4000);
+  peer.pings[0]?.done(success(next));
+  peer.pings[1]?.done(unanswered);
+  assert.deepEqual(joins(peer), [admitting]);
+  assert.deepEqual(
+    peer.attaches.flatMap(({ target }) => (target.kind === 'node' ? [target.nodeId] : [])),
+    [next],
+  );
+});
+
+test('the first fingers get a second and a half', () => {
+  const crowd = [0x7b, 0x7c, 0x7d, 0x7e, 0x7f, 0x82, 0x83, 0x84, 0x85, 0x81].map(idOf);
+  const peer = started();
+  for (const id of crowd) peer.linkUp(id);
+  peer.attaches[0]?.done(success(idOf(0x81)));
+  for (const id of crowd) peer.ready(id);
+  assert.ok(firstAttaches(peer).length > 1, 'fingers are sought');
+  peer.advance(1499);
+  assert.deepEqual(joins(peer), []);
+  peer.advance(1);
+  assert.deepEqual(joins(peer), [idOf(0x81)]);
+});
+
 test('tables that come while the Pings are under way are used like those that come in time', () => {
   const peer = attached();
   peer.advance(4000);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ResourceId } from '../../../../src/base/ids.ts';
+import { limits } from '../../../../src/base/limits.ts';
 import { success } from '../../../../src/base/outcome.ts';
 import { idOf, lonePeer, memberWith, settle, unanswered, type LonePeer } from './lone-peer.ts';
 
@@ -203,6 +204,23 @@ test('a hand-over that fails is tried three times, 5 s apart', () => {
     peer.advance(1);
   }
   assert.equal(handOvers(peer).length, 3);
+});
+
+test('hand-overs beyond the bound are counted, put off, and made once there is room', () => {
+  const peer = memberWith([idOf(0x40), idOf(0xc0)]);
+  const owners = Array.from({ length: limits.topology.rangeCopies + 8 }, (_, i) => idOf(0x41 + i));
+  for (const owner of owners) {
+    peer.meet(owner);
+    peer.advance(60);
+  }
+  assert.equal(handOvers(peer).length, 2);
+  assert.ok(peer.trace.count('chord_range_copies_refused_total') > 0);
+  let done = 0;
+  for (let seconds = 0; seconds < 12; seconds++) {
+    while (done < peer.copies.length) peer.copies[done++]?.done(copied);
+    peer.advance(1000);
+  }
+  assert.deepEqual(new Set(handOvers(peer).map(({ target }) => target)), new Set(owners));
 });
 
 test('two rings that merge: every new owner in sight gets its part, those seen later too', () => {
