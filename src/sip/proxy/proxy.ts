@@ -202,9 +202,12 @@ export function createProxy(deps: ProxyDeps, layer: TransactionLayer): Proxy {
         noAnswerTimer?.cancel();
       },
     });
-    transaction.onCancel = () => {
+    // Not written where it is assigned: V8 would make it in the old generation, and the whole call with it
+    // would last until the next full collection.
+    const cancel = (): void => {
       context.cancel();
     };
+    transaction.onCancel = cancel;
     context.search((sink) => {
       if (direct === undefined && forced === undefined) return resolver.resolve(resolving, sink);
       if (direct === undefined) {
