@@ -16,6 +16,18 @@ const pure = [
   'authority/core',
 ].map((folder) => `src/${folder}/**/*.ts`);
 
+const noDefaultExport = {
+  selector: 'ExportDefaultDeclaration',
+  message: 'Name what you export.',
+};
+
+/** V8 makes such a function in the old generation: slowly, and all it holds on to stays for long. */
+const noFunctionInAssignment = {
+  selector:
+    'AssignmentExpression[left.type="MemberExpression"] > :matches(ArrowFunctionExpression, FunctionExpression).right',
+  message: 'Name the function first, then assign it (docs/performance.md).',
+};
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', '.cache/**', 'test/fuzz/corpus/**'] },
   {
@@ -38,15 +50,13 @@ export default tseslint.config(
         'error',
         { allowConstantLoopConditions: true },
       ],
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: 'ExportDefaultDeclaration',
-          message: 'Name what you export.',
-        },
-      ],
+      'no-restricted-syntax': ['error', noDefaultExport],
       eqeqeq: 'error',
     },
+  },
+  {
+    files: ['src/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', noDefaultExport, noFunctionInAssignment] },
   },
   {
     files: ['test/**/*.ts'],
