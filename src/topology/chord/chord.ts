@@ -127,6 +127,9 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
     if (!update.ok) return refuse(errorCodes.invalidMessage, 'malformed Update');
     const peer = peers.get(from);
     if (peer === undefined) return refuse(errorCodes.forbidden, 'Update needs a direct link');
+    // Overtaken, or left over from a link before this one: it may name us as the member we once were.
+    if (update.value.uptime < peer.uptimeS) return answer;
+    peer.uptimeS = update.value.uptime;
     peer.doubted = false;
     peer.unconfirmed = false;
     if (!peer.heard) {
@@ -317,6 +320,7 @@ export const createChord: TopologyFactory = (host: TopologyHost): Topology => {
       // A link in place of another one: the other side may have forgotten what we said on the old one.
       if (known) {
         peer.announced = undefined;
+        peer.uptimeS = 0;
         admission.linkDown(id);
         hearAgain(peer);
       }

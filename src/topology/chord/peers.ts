@@ -34,6 +34,8 @@ export interface Peer {
   suspicions: number;
   /** We asked for this link, so we close it when it has become useless. */
   ours: boolean;
+  /** How long it had been up when it sent the newest Update that came over this link (s). */
+  uptimeS: number;
   /** What its last Update said, nearest first, bounded. */
   predecessors: readonly NodeId[];
   successors: readonly NodeId[];
@@ -157,6 +159,7 @@ function newPeer(id: NodeId, place: Place): Peer {
     unconfirmed: false,
     suspicions: 0,
     ours: false,
+    uptimeS: 0,
     predecessors: [],
     successors: [],
     namesUs: false,

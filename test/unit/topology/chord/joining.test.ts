@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NodeId } from '../../../../src/base/ids.ts';
 import { success } from '../../../../src/base/outcome.ts';
-import { decodeExact } from '../../../../src/wire/codec.ts';
+import { decodeExact, encodeToBytes } from '../../../../src/wire/codec.ts';
+import { chordUpdate } from '../../../../src/wire/reload/chord.ts';
 import { joinReq } from '../../../../src/wire/reload/join-leave-update.ts';
 import { messageCodes } from '../../../../src/wire/reload/message-codes.ts';
 import { routeQueryReq } from '../../../../src/wire/reload/route-query.ts';
@@ -334,6 +335,23 @@ test('who is named and linked but no member keeps a node waiting for 4 s, whoeve
   const open = linkedOnly(next);
   open.advance(1501);
   assert.deepEqual(joins(open), []);
+});
+
+test('an Update that was sent before one that has come already says nothing, not even that we are admitted', () => {
+  const peer = asking();
+  const say = (uptime: number, predecessors: readonly NodeId[]): void => {
+    const lists = { predecessors, successors: [next] };
+    const update = encodeToBytes(chordUpdate, { uptime, type: 'neighbors', ...lists });
+    assert.ok(peer.topology.handleUpdate(admitting, update).ok);
+  };
+  say(100, [before]);
+  say(99, [self, before]);
+  assert.equal(peer.topology.state, 'joining');
+  peer.linkUp(admitting);
+  say(3, [before]);
+  assert.equal(peer.topology.state, 'joining', 'it may have started anew before the link');
+  say(3, [self, before]);
+  assert.equal(peer.topology.state, 'joined');
 });
 
 test('the Update may come before the answer to the Join', () => {
