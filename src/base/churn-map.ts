@@ -6,6 +6,7 @@
  */
 export interface ChurnMap<K, V> {
   get(key: K): V | undefined;
+  has(key: K): boolean;
   set(key: K, value: V): void;
   delete(key: K): boolean;
   readonly size: number;
@@ -17,6 +18,7 @@ export function createChurnMap<K, V extends object>(): ChurnMap<K, V> {
   const slots = new Map<K, { value: V | undefined }>();
   return {
     get: (key) => slots.get(key)?.value,
+    has: (key) => slots.has(key),
     set(key, value) {
       const slot = slots.get(key);
       if (slot === undefined) slots.set(key, { value });

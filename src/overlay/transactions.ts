@@ -3,6 +3,7 @@
  * RFC 6940 §6.2.1, §6.3.4, A-04, A-39.
  */
 import { concatBytes } from '../base/bytes.ts';
+import { createChurnMap } from '../base/churn-map.ts';
 import { limits } from '../base/limits.ts';
 import type { KindId, NodeId, ResourceId } from '../base/ids.ts';
 import { failure, success, type Outcome } from '../base/outcome.ts';
@@ -136,7 +137,7 @@ const transitErrors: ReadonlySet<number> = new Set([
 
 export function createTransactions(dependencies: TransactionDependencies): Transactions {
   const { clock, trace, config } = dependencies;
-  const table = new Map<bigint, Transaction>();
+  const table = createChurnMap<bigint, Transaction>();
   const started = labelledCounter(trace, 'overlay_requests_total', 'method');
   const failed = labelledCounter(trace, 'overlay_requests_failed_total', 'reason');
   const ignored = labelledCounter(trace, 'overlay_responses_ignored_total', 'reason');
@@ -330,14 +331,14 @@ export function createTransactions(dependencies: TransactionDependencies): Trans
     awaits: (transactionId) => table.has(transactionId),
     handle,
     configChanged() {
-      for (const transaction of [...table.values()]) {
+      for (const transaction of table.values()) {
         if (transaction.configError === undefined || transaction.sent >= maxTransmissions) continue;
         transaction.configError = undefined;
         transmit(transaction);
       }
     },
     close() {
-      for (const transaction of [...table.values()]) {
+      for (const transaction of table.values()) {
         finish(transaction, failure(localError('unreachable', 'the peer has stopped')));
       }
     },

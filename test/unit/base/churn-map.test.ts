@@ -13,7 +13,9 @@ test('a churn map keeps what was set last, in order, until it is deleted', () =>
     map.values().map(({ n }) => n),
     [3, 2],
   );
+  assert.equal(map.has('a'), true);
   assert.equal(map.delete('a'), true);
+  assert.equal(map.has('a'), false);
   assert.equal(map.delete('a'), false);
   assert.equal(map.get('a'), undefined);
   assert.equal(map.get('c'), undefined);
