@@ -2,13 +2,13 @@
  * Digests: the second window of the pure folders to the platform (deterministic, synchronous).
  */
 import {
+  createHash,
   createHmac,
   createSecretKey,
   hash as oneShotHash,
   timingSafeEqual,
   type KeyObject,
 } from 'node:crypto';
-import { concatBytes } from './bytes.ts';
 
 /** SHA-1 of the bytes: 20 bytes. */
 export function sha1(bytes: Uint8Array): Uint8Array {
@@ -22,11 +22,15 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 
 const scratch = new Uint8Array(16_384);
 
-/** SHA-256 of the parts one after the other; allocates nothing but the result when they are not long. */
+/** SHA-256 of the parts one after the other; joins nothing when they are not long. */
 export function sha256Of(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
-  if (length > scratch.length) return sha256(concatBytes(parts));
+  if (length > scratch.length) {
+    const digest = createHash('sha256');
+    for (const part of parts) digest.update(part);
+    return digest.digest();
+  }
   let at = 0;
   for (const part of parts) {
     scratch.set(part, at);
