@@ -20,7 +20,7 @@ export function serverKey(request: SipRequest, method: string): string {
 
 /** Branches are compared without case (RFC 3261 §7.3.1), and so is the cookie. */
 function hasCookie(branch: string): boolean {
-  return branch.startsWith(branchCookie) || /^z9hg4bk/i.test(branch);
+  return /^z9hg4bk/i.test(branch);
 }
 
 /** The key of a client transaction: RFC 3261 §17.1.3. */

@@ -321,3 +321,41 @@ test('a flow that closes is told to all addresses on it, and to no datagrams', (
   table.flowClosed('tcp:3');
   assert.deepEqual(dead(aor), [true]);
 });
+
+test('what was over while the box was away leaves the store at its start', () => {
+  const { clock, store, open } = setup();
+  const table = open();
+  put(table, [
+    binding(clock, { expiresAtMs: clock.wallMs() + 5000 }),
+    binding(clock, { contact: 'sip:alice@192.0.2.11' }),
+  ]);
+  table.flush(() => undefined);
+  table.stop();
+  const [before] = [...store.map.values()];
+  clock.advance(6000);
+  const again = open();
+  assert.equal(again.bindings(aor).length, 1);
+  clock.advance(10);
+  const [after] = [...store.map.values()];
+  assert.ok((after?.length ?? 0) < (before?.length ?? 0));
+  again.stop();
+  clock.advance(3_600_000);
+  open();
+  clock.advance(10);
+  assert.equal(store.map.size, 0);
+});
+
+test('an address that was given up and registered again expires in its own time', () => {
+  const { clock, open } = setup();
+  const table = open();
+  const causes: string[] = [];
+  table.onChange((event) => causes.push(event.cause));
+  put(table, [binding(clock, { expiresAtMs: clock.wallMs() + 5000 })]);
+  table.removeAll(aor);
+  put(table, [binding(clock, { expiresAtMs: clock.wallMs() + 9000 })]);
+  clock.advance(5001);
+  assert.equal(causes.filter((cause) => cause === 'expiry').length, 0);
+  clock.advance(4000);
+  assert.equal(causes.filter((cause) => cause === 'expiry').length, 1);
+  assert.equal(table.aorCount, 0);
+});
