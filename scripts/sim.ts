@@ -85,11 +85,15 @@ const lookups = count('lookups', String(values['lookups']), 0, 1_000_000);
 const minutes = count('minutes', String(values['minutes']), 1, 1440);
 // The heap may grow with the number of peers and no further; V8 wants to know that from the start.
 const heapFlag = `--max-old-space-size=${900 + Math.ceil(peers * 0.55)}`;
-// Messages under way outlive a small young generation, and moving them costs more than they do.
-const youngFlag = '--max-semi-space-size=64';
+// Messages under way and timers outlive a small young generation, and moving them costs more than room
+// for them; a large old generation is collected before it is full far more often than it has to be.
+const memoryFlags = [
+  `--max-semi-space-size=${peers > 2000 ? 256 : 64}`,
+  `--initial-old-space-size=${400 + Math.ceil(peers * 0.45)}`,
+];
 if (process.execArgv.includes(heapFlag)) runAll();
 else {
-  const args = [heapFlag, youngFlag, ...process.argv.slice(1), '--seed', first];
+  const args = [heapFlag, ...memoryFlags, ...process.argv.slice(1), '--seed', first];
   process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1;
 }
 
