@@ -25,6 +25,18 @@ export const staticChecks: readonly Check[] = [
   },
   { name: 'types', command: [bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
   {
+    // What is built has declarations, which may need more names than the check above.
+    name: 'types of the build',
+    command: [
+      bin('typescript/bin/tsc'),
+      '-p',
+      'tsconfig.build.json',
+      '--noEmit',
+      '--tsBuildInfoFile',
+      '.cache/tsconfig.build-check.tsbuildinfo',
+    ],
+  },
+  {
     name: 'types of the pure folders',
     command: [bin('typescript/bin/tsc'), '-b', 'tsconfig.pure.json'],
   },

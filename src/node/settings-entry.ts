@@ -1,5 +1,5 @@
 /** Entries of the settings schema that occur often. */
-interface NumberEntry {
+export interface NumberEntry {
   doc: string;
   format: string;
   default: number;
