@@ -2,7 +2,15 @@
 // over to the pinned Node with the script or program asked for.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -78,9 +86,12 @@ function isInstalled() {
 /** Compiles src/ to dist/ when a source is newer than the last build. */
 function build() {
   const stamp = join(cache, 'built');
-  const built = existsSync(stamp) && existsSync(join(root, 'dist')) ? statSync(stamp).mtimeMs : 0;
+  const whole = existsSync(stamp) && existsSync(join(root, 'dist', 'main.js'));
+  const built = whole ? statSync(stamp).mtimeMs : 0;
   if (newest(join(root, 'src')) < built && statSync('tsconfig.build.json').mtimeMs < built) return;
   console.error('Building …');
+  // What an earlier build remembers is of use only while its result is there.
+  if (!whole) rmSync(join(cache, 'tsconfig.build.tsbuildinfo'), { force: true });
   const tsc = spawnSync(node, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
