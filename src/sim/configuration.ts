@@ -45,38 +45,49 @@ const parameters: KindParameters = {
   maxNodeMultiple: undefined,
 };
 
+/** The configuration of an overlay without ICE that asks for nothing special, with these values changed. */
+export function plainConfiguration(changes: Partial<OverlayConfig> = {}): OverlayConfig {
+  return {
+    document: new Uint8Array(0),
+    overlayName: 'overlay.example.org',
+    sequence: 1,
+    expirationMs: undefined,
+    topologyPlugin: 'CHORD-RELOAD',
+    nodeIdLength: 16,
+    rootCertificates: [],
+    enrollmentServers: [],
+    selfSignedPermitted: undefined,
+    bootstrapNodes: [],
+    turnDensity: 1,
+    clientsPermitted: true,
+    noIce: true,
+    sharedSecret: undefined,
+    maxMessageSize: 65_536,
+    initialTtl: 100,
+    reliabilityTimerMs: 3000,
+    overlayLinkProtocols: ['TLS'],
+    configurationSigners: [],
+    kindSigners: [],
+    badNodes: [],
+    mandatoryExtensions: [],
+    chordUpdateIntervalS: 600,
+    chordPingIntervalS: 3600,
+    chordReactive: true,
+    requiredKinds: [],
+    domainRestriction: undefined,
+    ...changes,
+  };
+}
+
 /** Values without a document, for rings whose configuration stays as it is. */
 export function fixedConfiguration(authority: SimulatedAuthority): SimulatedConfiguration {
   return {
-    initial: {
+    initial: plainConfiguration({
       document: utf8Encode('<overlay/>'),
       overlayName,
-      sequence: 1,
-      expirationMs: undefined,
-      topologyPlugin: 'CHORD-RELOAD',
-      nodeIdLength: 16,
       rootCertificates: [authority.root],
-      enrollmentServers: [],
-      selfSignedPermitted: undefined,
-      bootstrapNodes: [],
-      turnDensity: 1,
-      clientsPermitted: true,
-      noIce: true,
-      sharedSecret: undefined,
-      maxMessageSize: 65_536,
-      initialTtl: 100,
-      reliabilityTimerMs: 3000,
-      overlayLinkProtocols: ['TLS'],
-      configurationSigners: [],
-      kindSigners: [],
-      badNodes: [],
-      mandatoryExtensions: [],
-      chordUpdateIntervalS: 600,
-      chordPingIntervalS: 3600,
-      chordReactive: true,
       requiredKinds: [parameters],
-      domainRestriction: undefined,
-    },
+    }),
     keep: () => undefined,
     next: () => {
       throw new Error('this ring has no configuration documents');
